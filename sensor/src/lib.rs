@@ -1,0 +1,21 @@
+//! The sensor: packets counted in the kernel become windows, features, scores, alarms and metrics.
+//!
+//! Data flows one way: [`source`] → [`window`] → [`features`] → [`detect`] → [`alert`] → [`sink`]. The first five
+//! are pure: no I/O, no clock, randomness passed in. [`probe`] (the kernel side), [`model`] (files), [`sink`],
+//! [`metrics`], [`http`] and [`service`] are the rim. ARCHITECTURE.md states the invariants; a test enforces them.
+
+pub mod alert;
+pub mod cli;
+pub mod config;
+pub mod detect;
+pub mod doctor;
+pub mod engine;
+pub mod features;
+pub mod http;
+pub mod metrics;
+pub mod model;
+pub mod probe;
+pub mod service;
+pub mod sink;
+pub mod source;
+pub mod window;
