@@ -166,7 +166,7 @@ fn a_generator_that_is_asked_to_stop_sends_no_more() {
                 WEB_SERVER.into(),
                 1,
                 1_000,
-                Duration::from_secs(60),
+                Duration::from_mins(1),
                 &stop,
             )
         })
