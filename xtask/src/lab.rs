@@ -81,7 +81,7 @@ impl Attack {
 
     /// Plays it; called inside the wan namespace. Returns the packets or attempts sent.
     fn play(self, seed: u64, stop: &Stop) -> std::io::Result<u32> {
-        let first = std::net::Ipv4Addr::new(192, 0, 2, 20);
+        let first = std::net::Ipv4Addr::new(10, 77, 0, 20);
         match self {
             Self::VerticalScan => {
                 vertical_scan(ATTACKER.into(), WEB_SERVER.into(), 1, 1_000, ATTACK_TIME, stop)
