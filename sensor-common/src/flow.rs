@@ -172,7 +172,12 @@ impl Sighting {
     /// A frame that is one packet on the wire.
     #[inline(always)]
     pub const fn packet(now_ns: u64, len: u32) -> Self {
-        Self { now_ns, len, segments: 1, segment_len: 0 }
+        Self {
+            now_ns,
+            len,
+            segments: 1,
+            segment_len: 0,
+        }
     }
 }
 
@@ -194,11 +199,19 @@ impl FlowRecord {
     #[inline(always)]
     pub fn update(&mut self, parsed: &Parsed, seen: &Sighting) {
         // A clock that steps back (another CPU's packet in a capture) must not wrap around.
-        let gap = if seen.now_ns > self.last_ns { (seen.now_ns - self.last_ns) / TICK_NS } else { 0 };
+        let gap = if seen.now_ns > self.last_ns {
+            (seen.now_ns - self.last_ns) / TICK_NS
+        } else {
+            0
+        };
         if seen.now_ns > self.last_ns {
             self.last_ns = seen.now_ns;
         }
-        let ticks = if gap > u32::MAX as u64 { u32::MAX } else { gap as u32 };
+        let ticks = if gap > u32::MAX as u64 {
+            u32::MAX
+        } else {
+            gap as u32
+        };
         self.iat_sumsq_ticks = self.iat_sumsq_ticks.wrapping_add(ticks as u64 * ticks as u64);
         if ticks < self.iat_min_ticks {
             self.iat_min_ticks = ticks;
@@ -267,7 +280,11 @@ impl Half {
         let payload = seen.len.saturating_sub(header);
         let each = payload.div_ceil(segments);
         // Without a known segment size: equal shares, the rest in the last one.
-        let full = if seen.segment_len != 0 && seen.segment_len < payload { seen.segment_len } else { each };
+        let full = if seen.segment_len != 0 && seen.segment_len < payload {
+            seen.segment_len
+        } else {
+            each
+        };
         let last = payload.saturating_sub(full.saturating_mul(segments - 1));
         let (full_len, last_len) = ((header + full) as u64, (header + last) as u64);
         self.packets += segments;
@@ -280,8 +297,16 @@ impl Half {
 
     #[inline(always)]
     fn span(&mut self, shortest: u32, longest: u32) {
-        let low = if shortest > u16::MAX as u32 { u16::MAX } else { shortest as u16 };
-        let high = if longest > u16::MAX as u32 { u16::MAX } else { longest as u16 };
+        let low = if shortest > u16::MAX as u32 {
+            u16::MAX
+        } else {
+            shortest as u16
+        };
+        let high = if longest > u16::MAX as u32 {
+            u16::MAX
+        } else {
+            longest as u16
+        };
         if low < self.len_min {
             self.len_min = low;
         }

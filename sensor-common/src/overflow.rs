@@ -83,7 +83,8 @@ impl OverflowCell {
             self.kind = addition.kind;
             self.iface = addition.iface;
             self.votes = 1;
-        } else if self.target == addition.target && self.port == addition.port && self.proto == addition.proto {
+        } else if self.target == addition.target && self.port == addition.port && self.proto == addition.proto
+        {
             self.votes = self.votes.wrapping_add(1);
         } else {
             self.votes -= 1;

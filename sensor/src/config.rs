@@ -274,13 +274,20 @@ pub fn load(
     for key in keys::KEYS {
         match file::literal(key.default) {
             Ok(value) => given.push((key, value, Origin::Default)),
-            Err(message) => problems.push(Problem::BadValue { origin: Origin::Default, key: key.name, message }),
+            Err(message) => problems.push(Problem::BadValue {
+                origin: Origin::Default,
+                key: key.name,
+                message,
+            }),
         }
     }
     if let Some(path) = path {
         match std::fs::read_to_string(path) {
             Ok(text) => file::read(&text, path, &mut given, &mut problems),
-            Err(source) => problems.push(Problem::Read { path: path.to_owned(), source }),
+            Err(source) => problems.push(Problem::Read {
+                path: path.to_owned(),
+                source,
+            }),
         }
     }
     for key in keys::KEYS {
@@ -295,13 +302,21 @@ pub fn load(
     }
     for (key, value, origin) in given {
         if let Err(message) = (key.set)(&mut settings, &value) {
-            problems.push(Problem::BadValue { origin, key: key.name, message });
+            problems.push(Problem::BadValue {
+                origin,
+                key: key.name,
+                message,
+            });
         }
     }
     if problems.is_empty() {
         check_together(&settings, &mut problems);
     }
-    if problems.is_empty() { Ok(settings) } else { Err(Problems(problems)) }
+    if problems.is_empty() {
+        Ok(settings)
+    } else {
+        Err(Problems(problems))
+    }
 }
 
 fn check_together(settings: &Settings, problems: &mut Vec<Problem>) {
@@ -309,7 +324,9 @@ fn check_together(settings: &Settings, problems: &mut Vec<Problem>) {
         problems.push(Problem::Conflict {
             first: "drain_interval",
             second: "window",
-            message: "the tables must be read at least once a window: lower `drain_interval` or raise `window`".into(),
+            message:
+                "the tables must be read at least once a window: lower `drain_interval` or raise `window`"
+                    .into(),
         });
     }
     if settings.idle_timeout < settings.window {

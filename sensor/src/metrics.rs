@@ -64,7 +64,11 @@ impl Format {
                 _ => {}
             }
         }
-        if open > 0.0 && open >= classic { Self::OpenMetrics } else { Self::Classic }
+        if open > 0.0 && open >= classic {
+            Self::OpenMetrics
+        } else {
+            Self::Classic
+        }
     }
 
     /// The Content-Type header.
@@ -93,7 +97,9 @@ impl Metrics {
     /// Sets a one-hot gauge: 1 for `current`, 0 for every other known value.
     pub fn one_hot(gauge: &GaugeVec, values: &[&str], current: &str) {
         for value in values {
-            gauge.with_label_values(&[*value]).set(f64::from(u8::from(*value == current)));
+            gauge
+                .with_label_values(&[*value])
+                .set(f64::from(u8::from(*value == current)));
         }
     }
 
@@ -120,7 +126,10 @@ impl Metrics {
             Format::OpenMetrics => {
                 let exemplars = self.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
                 Ok(openmetrics::encode(&families, &|family, bucket| {
-                    (family == table::ERROR_NAME).then(|| exemplars.get(&bucket)).flatten().cloned()
+                    (family == table::ERROR_NAME)
+                        .then(|| exemplars.get(&bucket))
+                        .flatten()
+                        .cloned()
                 }))
             }
         }

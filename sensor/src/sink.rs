@@ -46,7 +46,9 @@ pub enum Target {
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// The file cannot be opened for appending.
-    #[error("journal {path}: {source}; make it writable, or name another file with `alerts` (or - for stdout)")]
+    #[error(
+        "journal {path}: {source}; make it writable, or name another file with `alerts` (or - for stdout)"
+    )]
     Open {
         /// The file.
         path: PathBuf,
@@ -107,11 +109,19 @@ impl Sender {
         let mut state = self.0.lock();
         if state.queue.len() >= self.0.capacity {
             drop(state);
-            self.0.metrics.sink_events_dropped.with_label_values(&[NAME, DropReason::QueueFull.as_str()]).inc();
+            self.0
+                .metrics
+                .sink_events_dropped
+                .with_label_values(&[NAME, DropReason::QueueFull.as_str()])
+                .inc();
             return false;
         }
         state.queue.push_back(line);
-        self.0.metrics.sink_queue_length.with_label_values(&[NAME]).set(state.queue.len() as f64);
+        self.0
+            .metrics
+            .sink_queue_length
+            .with_label_values(&[NAME])
+            .set(state.queue.len() as f64);
         drop(state);
         self.0.wake.notify_one();
         true
@@ -133,18 +143,32 @@ impl Journal {
         let mut output = Output::new(target);
         output.open().map_err(|source| match output.target() {
             Target::Stdout => SinkError::Stdout { source },
-            Target::File(path) => SinkError::Open { path: path.clone(), source },
+            Target::File(path) => SinkError::Open {
+                path: path.clone(),
+                source,
+            },
         })?;
-        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), capacity, metrics });
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            capacity,
+            metrics,
+        });
         for reason in DropReason::VALUES {
-            shared.metrics.sink_events_dropped.with_label_values(&[NAME, reason]);
+            shared
+                .metrics
+                .sink_events_dropped
+                .with_label_values(&[NAME, reason]);
         }
         let worker = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("sink".into())
             .spawn(move || work(&worker, &mut output))
             .map_err(|source| SinkError::Thread { source })?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
     }
 
     /// A handle to send with.
@@ -178,7 +202,11 @@ fn work(shared: &Shared, output: &mut Output) {
                 pause = FIRST_PAUSE;
                 let mut state = shared.lock();
                 state.queue.pop_front();
-                shared.metrics.sink_queue_length.with_label_values(&[NAME]).set(state.queue.len() as f64);
+                shared
+                    .metrics
+                    .sink_queue_length
+                    .with_label_values(&[NAME])
+                    .set(state.queue.len() as f64);
                 drop(state);
                 beat(shared);
             }
@@ -197,7 +225,11 @@ fn work(shared: &Shared, output: &mut Output) {
 }
 
 fn beat(shared: &Shared) {
-    shared.metrics.heartbeat_timestamp_seconds.with_label_values(&[Stage::Sink.as_str()]).set(clock::unix_seconds());
+    shared
+        .metrics
+        .heartbeat_timestamp_seconds
+        .with_label_values(&[Stage::Sink.as_str()])
+        .set(clock::unix_seconds());
 }
 
 /// Waits for an event and returns a copy of it; it leaves the queue only when it is written. `None` to end.
@@ -214,7 +246,11 @@ fn next(shared: &Shared, output: &mut Output) -> Option<String> {
             return None;
         }
         beat(shared);
-        state = shared.wake.wait_timeout(state, IDLE_BEAT).unwrap_or_else(PoisonError::into_inner).0;
+        state = shared
+            .wake
+            .wait_timeout(state, IDLE_BEAT)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
     }
 }
 
@@ -226,16 +262,29 @@ fn wait_to_retry(shared: &Shared, pause: Duration) -> bool {
         let now_ns = clock::monotonic_ns();
         if state.deadline_ns.is_some_and(|deadline_ns| now_ns >= deadline_ns) {
             let lost = state.queue.len() as u64;
-            tracing::error!(events = lost, "the journal could not be written before the end; events are lost");
+            tracing::error!(
+                events = lost,
+                "the journal could not be written before the end; events are lost"
+            );
             let reason = DropReason::Shutdown.as_str();
-            shared.metrics.sink_events_dropped.with_label_values(&[NAME, reason]).inc_by(lost);
+            shared
+                .metrics
+                .sink_events_dropped
+                .with_label_values(&[NAME, reason])
+                .inc_by(lost);
             return false;
         }
         if now_ns >= resume_ns || state.reopen {
             return true;
         }
-        let until_ns = state.deadline_ns.map_or(resume_ns, |deadline_ns| deadline_ns.min(resume_ns));
+        let until_ns = state
+            .deadline_ns
+            .map_or(resume_ns, |deadline_ns| deadline_ns.min(resume_ns));
         let wait = Duration::from_nanos(until_ns.saturating_sub(now_ns));
-        state = shared.wake.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        state = shared
+            .wake
+            .wait_timeout(state, wait)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
     }
 }

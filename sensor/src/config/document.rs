@@ -21,7 +21,12 @@ pub fn default_file() -> String {
             let _ = writeln!(out, "# {line}");
         }
         let reloads = if key.reloads { "; reloads" } else { "" };
-        let _ = writeln!(out, "# Values: {} [{}]{reloads}", key.values.replace('`', ""), key.env);
+        let _ = writeln!(
+            out,
+            "# Values: {} [{}]{reloads}",
+            key.values.replace('`', ""),
+            key.env
+        );
         let _ = writeln!(out, "# {leaf} = {}", key.default);
     });
     out
@@ -72,7 +77,9 @@ fn write_keys(out: &mut String, write: &dyn Fn(&mut String, &Key, &str)) {
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        let needs_new = lines.last().is_some_and(|line| !line.is_empty() && line.len() + 1 + word.len() > width);
+        let needs_new = lines
+            .last()
+            .is_some_and(|line| !line.is_empty() && line.len() + 1 + word.len() > width);
         if needs_new {
             lines.push(String::new());
         }

@@ -16,19 +16,27 @@ pub(super) type Given = Vec<(&'static Key, Value, Origin)>;
 
 /// Reads a whole file.
 pub(super) fn read(text: &str, path: &Path, given: &mut Given, problems: &mut Vec<Problem>) {
-    let at = |offset: usize| Origin::File { path: path.to_owned(), line: line_of(text, offset) };
+    let at = |offset: usize| Origin::File {
+        path: path.to_owned(),
+        line: line_of(text, offset),
+    };
     match DeTable::parse(text) {
         Ok(table) => walk(table.get_ref(), "", &at, given, problems),
         Err(cause) => {
             let origin = at(cause.span().map_or(0, |span| span.start));
-            problems.push(Problem::Syntax { origin, message: cause.message().to_owned() });
+            problems.push(Problem::Syntax {
+                origin,
+                message: cause.message().to_owned(),
+            });
         }
     }
 }
 
 /// Reads one TOML literal (a default of the table of keys).
 pub(super) fn literal(text: &str) -> Result<Value, String> {
-    DeValue::parse(text).map(|value| convert(value.get_ref())).map_err(|cause| cause.message().to_owned())
+    DeValue::parse(text)
+        .map(|value| convert(value.get_ref()))
+        .map_err(|cause| cause.message().to_owned())
 }
 
 fn walk(
@@ -46,13 +54,21 @@ fn walk(
         } else if let (DeValue::Table(inner), true) = (value.get_ref(), is_table(&name)) {
             walk(inner, &format!("{name}."), at, given, problems);
         } else {
-            problems.push(Problem::UnknownKey { origin, nearest: nearest(&name), key: name });
+            problems.push(Problem::UnknownKey {
+                origin,
+                nearest: nearest(&name),
+                key: name,
+            });
         }
     }
 }
 
 fn is_table(name: &str) -> bool {
-    KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    KEYS.iter().any(|key| {
+        key.name
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('.'))
+    })
 }
 
 /// The known key that is spelled most like `name`, if any is close enough to be meant.
@@ -69,15 +85,22 @@ fn convert(value: &DeValue<'_>) -> Value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(integer) => {
             let digits: String = integer.as_str().chars().filter(|c| *c != '_').collect();
-            i64::from_str_radix(&digits, integer.radix()).map_or(Value::Other("number out of range"), Value::Integer)
+            i64::from_str_radix(&digits, integer.radix())
+                .map_or(Value::Other("number out of range"), Value::Integer)
         }
-        DeValue::Float(float) => float.as_str().replace('_', "").parse().map_or(Value::Other("number"), Value::Float),
+        DeValue::Float(float) => float
+            .as_str()
+            .replace('_', "")
+            .parse()
+            .map_or(Value::Other("number"), Value::Float),
         DeValue::Boolean(flag) => Value::Boolean(*flag),
         DeValue::Datetime(_) => Value::Other("date"),
         DeValue::Table(_) => Value::Other("table"),
         DeValue::Array(items) => {
-            let texts: Option<Vec<String>> =
-                items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();
+            let texts: Option<Vec<String>> = items
+                .iter()
+                .map(|item| item.get_ref().as_str().map(str::to_owned))
+                .collect();
             texts.map_or(Value::Other("list of something other than texts"), Value::List)
         }
     }

@@ -35,14 +35,23 @@ const MIB: u64 = 1 << 20;
 
 fn one_of<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, String> {
     let text = value.text()?;
-    choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice).ok_or_else(|| {
-        let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        format!("expected one of {}, found \"{text}\"", names.join(", "))
-    })
+    choices
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, choice)| *choice)
+        .ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            format!("expected one of {}, found \"{text}\"", names.join(", "))
+        })
 }
 
 fn name_of<T: Copy + PartialEq>(value: T, choices: &[(&'static str, T)]) -> String {
-    quoted(choices.iter().find(|(_, choice)| *choice == value).map_or("", |(name, _)| name))
+    quoted(
+        choices
+            .iter()
+            .find(|(_, choice)| *choice == value)
+            .map_or("", |(name, _)| name),
+    )
 }
 
 fn quoted(text: impl std::fmt::Display) -> String {
@@ -102,7 +111,10 @@ pub const KEYS: &[Key] = &[
         values: "100ms to 300s, at most `window`",
         help: "How often the kernel's flow tables are read. They are read earlier when they are half full.",
         reloads: true,
-        set: |s, v| v.duration(SECOND / 10, SECOND * 300).map(|interval| s.drain_interval = interval),
+        set: |s, v| {
+            v.duration(SECOND / 10, SECOND * 300)
+                .map(|interval| s.drain_interval = interval)
+        },
         get: |s| quoted(format_duration(s.drain_interval)),
     },
     Key {
@@ -122,7 +134,10 @@ pub const KEYS: &[Key] = &[
         values: "1s to 7d, at least `idle_timeout`",
         help: "A flow that lasts longer than this is ended and begun anew.",
         reloads: false,
-        set: |s, v| v.duration(SECOND, DAY * 7).map(|timeout| s.active_timeout = timeout),
+        set: |s, v| {
+            v.duration(SECOND, DAY * 7)
+                .map(|timeout| s.active_timeout = timeout)
+        },
         get: |s| quoted(format_duration(s.active_timeout)),
     },
     Key {
@@ -148,7 +163,14 @@ pub const KEYS: &[Key] = &[
             s.model = (!text.is_empty()).then(|| PathBuf::from(text));
             Ok(())
         },
-        get: |s| quoted(s.model.as_deref().unwrap_or_else(|| std::path::Path::new("")).display()),
+        get: |s| {
+            quoted(
+                s.model
+                    .as_deref()
+                    .unwrap_or_else(|| std::path::Path::new(""))
+                    .display(),
+            )
+        },
     },
     Key {
         name: "state_dir",
@@ -170,9 +192,9 @@ pub const KEYS: &[Key] = &[
         reloads: false,
         set: |s, v| {
             let text = v.text()?;
-            s.listen = text
-                .parse()
-                .map_err(|_| format!("\"{text}\" is no address: write \"127.0.0.1:9477\" or \"[::1]:9477\""))?;
+            s.listen = text.parse().map_err(|_| {
+                format!("\"{text}\" is no address: write \"127.0.0.1:9477\" or \"[::1]:9477\"")
+            })?;
             Ok(())
         },
         get: |s| quoted(s.listen),
@@ -194,7 +216,10 @@ pub const KEYS: &[Key] = &[
         values: "1000 to 10000000",
         help: "Flows that are remembered between windows. Beyond it the longest idle ones are ended early and counted.",
         reloads: false,
-        set: |s, v| v.integer(1_000, 10_000_000).map(|flows| s.max_flows = flows as usize),
+        set: |s, v| {
+            v.integer(1_000, 10_000_000)
+                .map(|flows| s.max_flows = flows as usize)
+        },
         get: |s| s.max_flows.to_string(),
     },
     Key {
@@ -244,7 +269,10 @@ pub const KEYS: &[Key] = &[
         values: "0.001 to 1000",
         help: "How many false alarms a day are acceptable; thresholds are set to keep it.",
         reloads: false,
-        set: |s, v| v.number(0.001, 1_000.0).map(|budget| s.alarm_budget_per_day = budget),
+        set: |s, v| {
+            v.number(0.001, 1_000.0)
+                .map(|budget| s.alarm_budget_per_day = budget)
+        },
         get: |s| s.alarm_budget_per_day.to_string(),
     },
     Key {
@@ -257,7 +285,11 @@ pub const KEYS: &[Key] = &[
         set: |s, v| {
             s.seed = match v {
                 Value::Text(text) if text == "random" => None,
-                other => Some(other.integer(0, i64::MAX as u64).map_err(|message| format!("{message}, or \"random\""))?),
+                other => Some(
+                    other
+                        .integer(0, i64::MAX as u64)
+                        .map_err(|message| format!("{message}, or \"random\""))?,
+                ),
             };
             Ok(())
         },
@@ -271,7 +303,11 @@ pub const KEYS: &[Key] = &[
         help: "Where incidents are written as JSON lines. SIGHUP opens the file anew (for logrotate).",
         reloads: false,
         set: |s, v| {
-            s.alerts = if v.text()? == "-" { Alerts::Stdout } else { Alerts::File(path(v)?) };
+            s.alerts = if v.text()? == "-" {
+                Alerts::Stdout
+            } else {
+                Alerts::File(path(v)?)
+            };
             Ok(())
         },
         get: |s| match &s.alerts {
@@ -300,7 +336,9 @@ pub const KEYS: &[Key] = &[
             let text = v.text()?;
             tracing_subscriber::EnvFilter::builder()
                 .parse(text)
-                .map_err(|cause| format!("\"{text}\": {cause}; write \"info\" or \"info,sensor::probe=debug\""))?;
+                .map_err(|cause| {
+                    format!("\"{text}\": {cause}; write \"info\" or \"info,sensor::probe=debug\"")
+                })?;
             s.log_level = text.to_owned();
             Ok(())
         },

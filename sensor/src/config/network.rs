@@ -30,8 +30,10 @@ impl FromStr for Network {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr =
-            address.trim().parse().map_err(|_| format!("\"{text}\" is no network: write \"192.168.0.0/16\""))?;
+        let address: IpAddr = address
+            .trim()
+            .parse()
+            .map_err(|_| format!("\"{text}\" is no network: write \"192.168.0.0/16\""))?;
         let bits: u8 = if address.is_ipv4() { 32 } else { 128 };
         let prefix_len = match prefix {
             None => bits,
@@ -44,9 +46,13 @@ impl FromStr for Network {
         };
         let network = Self { address, prefix_len };
         let (mapped, len) = network.mapped();
-        let host_bits = u128::from_be_bytes(mapped).checked_shl(u32::from(len)).unwrap_or(0);
+        let host_bits = u128::from_be_bytes(mapped)
+            .checked_shl(u32::from(len))
+            .unwrap_or(0);
         if host_bits != 0 {
-            return Err(format!("\"{text}\" has bits set behind its prefix: write the network's first address"));
+            return Err(format!(
+                "\"{text}\" has bits set behind its prefix: write the network's first address"
+            ));
         }
         Ok(network)
     }

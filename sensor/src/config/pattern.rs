@@ -25,7 +25,9 @@ impl Pattern {
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern, name) {
         ([], []) => true,
-        ([b'*', rest @ ..], _) => matches(rest, name) || name.split_first().is_some_and(|(_, tail)| matches(pattern, tail)),
+        ([b'*', rest @ ..], _) => {
+            matches(rest, name) || name.split_first().is_some_and(|(_, tail)| matches(pattern, tail))
+        }
         ([b'?', rest @ ..], [_, tail @ ..]) => matches(rest, tail),
         ([p, rest @ ..], [n, tail @ ..]) => p == n && matches(rest, tail),
         _ => false,
@@ -38,10 +40,14 @@ impl FromStr for Pattern {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = |c: char| c.is_whitespace() || c == '/' || c.is_control();
         if text.is_empty() || text.contains(bad) {
-            return Err(format!("\"{text}\" is no interface name: write \"eth0\" or a pattern such as \"eth*\""));
+            return Err(format!(
+                "\"{text}\" is no interface name: write \"eth0\" or a pattern such as \"eth*\""
+            ));
         }
         if text.len() > LONGEST {
-            return Err(format!("\"{text}\" is longer than the {LONGEST} bytes of an interface name"));
+            return Err(format!(
+                "\"{text}\" is longer than the {LONGEST} bytes of an interface name"
+            ));
         }
         Ok(Self(text.to_owned()))
     }

@@ -19,7 +19,12 @@ pub struct Change {
 /// Compares the settings in force with new ones.
 pub fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
     KEYS.iter()
-        .map(|key| Change { key: key.name, old: (key.get)(old), new: (key.get)(new), reloads: key.reloads })
+        .map(|key| Change {
+            key: key.name,
+            old: (key.get)(old),
+            new: (key.get)(new),
+            reloads: key.reloads,
+        })
         .filter(|change| change.old != change.new)
         .collect()
 }

@@ -69,7 +69,12 @@ impl Value {
         };
         number
             .filter(|number| (low..=high).contains(number))
-            .ok_or_else(|| format!("expected a whole number from {low} to {high}, found {}", self.describe()))
+            .ok_or_else(|| {
+                format!(
+                    "expected a whole number from {low} to {high}, found {}",
+                    self.describe()
+                )
+            })
     }
 
     /// A number between `low` and `high`.
@@ -85,7 +90,12 @@ impl Value {
         };
         number
             .filter(|number| (low..=high).contains(number))
-            .ok_or_else(|| format!("expected a number from {low} to {high}, found {}", self.describe()))
+            .ok_or_else(|| {
+                format!(
+                    "expected a number from {low} to {high}, found {}",
+                    self.describe()
+                )
+            })
     }
 
     /// A list; text (of the environment) is split at commas.
@@ -101,7 +111,10 @@ impl Value {
                 .filter(|part| !part.is_empty())
                 .map(str::to_owned)
                 .collect()),
-            other => Err(format!("expected a list such as [\"a\", \"b\"], found {}", other.describe())),
+            other => Err(format!(
+                "expected a list such as [\"a\", \"b\"], found {}",
+                other.describe()
+            )),
         }
     }
 
@@ -113,12 +126,17 @@ impl Value {
         let parsed = match self {
             Self::Text(text) => parse_duration(text),
             Self::Integer(number) => {
-                return Err(format!("{number} has no unit: write \"{number}s\" or \"{number}m\""));
+                return Err(format!(
+                    "{number} has no unit: write \"{number}s\" or \"{number}m\""
+                ));
             }
             _ => None,
         };
         let found = parsed.ok_or_else(|| {
-            format!("expected a duration such as \"10s\", \"500ms\" or \"30m\", found {}", self.describe())
+            format!(
+                "expected a duration such as \"10s\", \"500ms\" or \"30m\", found {}",
+                self.describe()
+            )
         })?;
         if (low..=high).contains(&found) {
             Ok(found)
@@ -142,18 +160,26 @@ impl Value {
             Self::Integer(number) => u64::try_from(*number).ok(),
             _ => None,
         };
-        parsed.filter(|bytes| (low..=high).contains(bytes)).ok_or_else(|| {
-            format!(
-                "expected a size from {} to {} such as \"64MiB\", found {}",
-                format_bytes(low),
-                format_bytes(high),
-                self.describe()
-            )
-        })
+        parsed
+            .filter(|bytes| (low..=high).contains(bytes))
+            .ok_or_else(|| {
+                format!(
+                    "expected a size from {} to {} such as \"64MiB\", found {}",
+                    format_bytes(low),
+                    format_bytes(high),
+                    self.describe()
+                )
+            })
     }
 }
 
-const TIME_UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const TIME_UNITS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
 const SIZE_UNITS: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
 fn split_unit(text: &str) -> Option<(u64, &str)> {
@@ -183,14 +209,20 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
 /// Writes a duration with the largest unit that divides it.
 pub fn format_duration(duration: Duration) -> String {
     let ms = duration.as_millis() as u64;
-    let (unit, scale) =
-        TIME_UNITS.iter().rev().find(|(_, scale)| ms >= *scale && ms.is_multiple_of(*scale)).unwrap_or(&("ms", 1));
+    let (unit, scale) = TIME_UNITS
+        .iter()
+        .rev()
+        .find(|(_, scale)| ms >= *scale && ms.is_multiple_of(*scale))
+        .unwrap_or(&("ms", 1));
     format!("{}{unit}", ms / scale)
 }
 
 /// Writes a size with the largest unit that divides it.
 pub fn format_bytes(bytes: u64) -> String {
-    let (unit, scale) =
-        SIZE_UNITS.iter().rev().find(|(_, scale)| bytes >= *scale && bytes.is_multiple_of(*scale)).unwrap_or(&("B", 1));
+    let (unit, scale) = SIZE_UNITS
+        .iter()
+        .rev()
+        .find(|(_, scale)| bytes >= *scale && bytes.is_multiple_of(*scale))
+        .unwrap_or(&("B", 1));
     format!("{}{unit}", bytes / scale)
 }

@@ -25,7 +25,11 @@ pub(super) fn parse(text: &str, open: bool) -> Result<Vec<Sample>, String> {
     }
     while let Some(line) = lines.next() {
         if open && line == "# EOF" {
-            return if lines.peek().is_none() { finish(samples, &types, open) } else { Err("text after EOF".into()) };
+            return if lines.peek().is_none() {
+                finish(samples, &types, open)
+            } else {
+                Err("text after EOF".into())
+            };
         }
         if let Some(comment) = line.strip_prefix("# ") {
             let mut words = comment.splitn(3, ' ');
@@ -37,8 +41,12 @@ pub(super) fn parse(text: &str, open: bool) -> Result<Vec<Sample>, String> {
                 "TYPE" if types.insert(family.into(), rest.into()).is_some() => {
                     return Err(format!("second TYPE of {family}"));
                 }
-                "HELP" if !helped.insert(family.to_owned()) => return Err(format!("second HELP of {family}")),
-                "UNIT" if !open || !family.ends_with(&format!("_{rest}")) => return Err(format!("bad unit: {line}")),
+                "HELP" if !helped.insert(family.to_owned()) => {
+                    return Err(format!("second HELP of {family}"));
+                }
+                "UNIT" if !open || !family.ends_with(&format!("_{rest}")) => {
+                    return Err(format!("bad unit: {line}"));
+                }
                 "TYPE" | "HELP" | "UNIT" => family.clone_into(&mut current),
                 _ => return Err(format!("unknown comment: {line}")),
             }
@@ -53,7 +61,11 @@ pub(super) fn parse(text: &str, open: bool) -> Result<Vec<Sample>, String> {
         }
         samples.push(sample);
     }
-    if open { Err("no # EOF".into()) } else { finish(samples, &types, open) }
+    if open {
+        Err("no # EOF".into())
+    } else {
+        finish(samples, &types, open)
+    }
 }
 
 /// Rules about a family as a whole.
@@ -62,12 +74,26 @@ fn finish(samples: Vec<Sample>, types: &BTreeMap<String, String>, open: bool) ->
     for sample in &samples {
         let stem = ["_bucket", "_sum", "_count", "_total", "_info"]
             .iter()
-            .find_map(|suffix| sample.name.strip_suffix(suffix).filter(|stem| types.contains_key(*stem)))
+            .find_map(|suffix| {
+                sample
+                    .name
+                    .strip_suffix(suffix)
+                    .filter(|stem| types.contains_key(*stem))
+            })
             .unwrap_or(&sample.name);
-        let kind = types.get(stem).ok_or_else(|| format!("no TYPE for {}", sample.name))?;
+        let kind = types
+            .get(stem)
+            .ok_or_else(|| format!("no TYPE for {}", sample.name))?;
         let suffix = sample.name.strip_prefix(stem).unwrap_or_default();
         let fits = match kind.as_str() {
-            "counter" => sample.value >= 0.0 && if open { suffix == "_total" } else { sample.name.ends_with("_total") },
+            "counter" => {
+                sample.value >= 0.0
+                    && if open {
+                        suffix == "_total"
+                    } else {
+                        sample.name.ends_with("_total")
+                    }
+            }
             "gauge" => suffix.is_empty() && !sample.name.ends_with("_total"),
             "info" => open && suffix == "_info" && (sample.value - 1.0).abs() < f64::EPSILON,
             "histogram" => matches!(suffix, "_bucket" | "_sum" | "_count"),
@@ -100,17 +126,28 @@ fn parse_sample(line: &str, open: bool) -> Result<Sample, String> {
     let end = line.find(['{', ' ']).ok_or("no value")?;
     let (name, rest) = line.split_at(end);
     let first = name.chars().next().ok_or("no name")?;
-    if !(first.is_ascii_lowercase() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')) {
+    if !(first.is_ascii_lowercase()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
+    {
         return Err("bad name".into());
     }
-    let (labels, rest) = if rest.starts_with('{') { parse_labels(rest)? } else { (BTreeMap::new(), rest) };
+    let (labels, rest) = if rest.starts_with('{') {
+        parse_labels(rest)?
+    } else {
+        (BTreeMap::new(), rest)
+    };
     let rest = rest.strip_prefix(' ').ok_or("no blank before the value")?;
     let (value, exemplar) = match rest.split_once(" # ") {
         None => (rest, None),
         Some(_) if !open => return Err("exemplar in the classic format".into()),
         Some((value, exemplar)) => {
             let (labels, rest) = parse_labels(exemplar)?;
-            let length: usize = labels.iter().map(|(k, v)| k.chars().count() + v.chars().count()).sum();
+            let length: usize = labels
+                .iter()
+                .map(|(k, v)| k.chars().count() + v.chars().count())
+                .sum();
             let numbers: Vec<_> = rest.split_whitespace().map(str::parse::<f64>).collect();
             if length > 128 || numbers.len() != 2 || numbers.iter().any(Result::is_err) {
                 return Err("bad exemplar".into());
@@ -119,7 +156,12 @@ fn parse_sample(line: &str, open: bool) -> Result<Sample, String> {
         }
     };
     let value = value.parse().map_err(|_| "bad value")?;
-    Ok(Sample { name: name.to_owned(), labels, value, exemplar })
+    Ok(Sample {
+        name: name.to_owned(),
+        labels,
+        value,
+        exemplar,
+    })
 }
 
 fn parse_labels(text: &str) -> Result<(BTreeMap<String, String>, &str), String> {

@@ -42,12 +42,17 @@ fn describe(label: &Label) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 pub(crate) fn assert_current(name: &str, text: &str) {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(name);
     if std::env::var_os("SENSOR_WRITE_DOCS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
         return;
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == text, "docs/{name} is out of date: run SENSOR_WRITE_DOCS=1 cargo test -p sensor docs_");
+    assert!(
+        found == text,
+        "docs/{name} is out of date: run SENSOR_WRITE_DOCS=1 cargo test -p sensor docs_"
+    );
 }

@@ -118,11 +118,19 @@ label_values! {
 }
 
 const fn closed(name: &'static str, values: &'static [&'static str]) -> Label {
-    Label { name, values, bound: "" }
+    Label {
+        name,
+        values,
+        bound: "",
+    }
 }
 
 const fn open(name: &'static str, bound: &'static str) -> Label {
-    Label { name, values: &[], bound }
+    Label {
+        name,
+        values: &[],
+        bound,
+    }
 }
 
 const SKIPS: [&str; Skip::ALL.len()] = {

@@ -50,7 +50,10 @@ fn encode_family(out: &mut String, family: &MetricFamily, exemplars: &Exemplars<
         },
     };
     let _ = writeln!(out, "# TYPE {name} {kind}");
-    if let Some(unit) = UNITS.iter().find(|unit| name.strip_suffix(**unit).is_some_and(|rest| rest.ends_with('_'))) {
+    if let Some(unit) = UNITS
+        .iter()
+        .find(|unit| name.strip_suffix(**unit).is_some_and(|rest| rest.ends_with('_')))
+    {
         let _ = writeln!(out, "# UNIT {name} {unit}");
     }
     let _ = writeln!(out, "# HELP {name} {}", escape(family.help()));
@@ -60,7 +63,11 @@ fn encode_family(out: &mut String, family: &MetricFamily, exemplars: &Exemplars<
             encode_histogram(out, name, labels, metric.get_histogram(), exemplars);
             continue;
         }
-        let value = if kind == "counter" { metric.get_counter().get_value() } else { metric.get_gauge().get_value() };
+        let value = if kind == "counter" {
+            metric.get_counter().get_value()
+        } else {
+            metric.get_gauge().get_value()
+        };
         let _ = writeln!(out, "{name}{suffix}{} {}", label_set(labels, None), number(value));
     }
 }
@@ -73,30 +80,50 @@ fn encode_histogram(
     exemplars: &Exemplars<'_>,
 ) {
     let count = histogram.get_sample_count();
-    let finite = histogram.get_bucket().iter().filter(|bucket| bucket.upper_bound().is_finite());
+    let finite = histogram
+        .get_bucket()
+        .iter()
+        .filter(|bucket| bucket.upper_bound().is_finite());
     let all = finite.map(|bucket| (number(bucket.upper_bound()), bucket.cumulative_count()));
     for (index, (bound, cumulative)) in all.chain([("+Inf".to_owned(), count)]).enumerate() {
-        let _ = write!(out, "{name}_bucket{} {cumulative}", label_set(labels, Some(&bound)));
+        let _ = write!(
+            out,
+            "{name}_bucket{} {cumulative}",
+            label_set(labels, Some(&bound))
+        );
         if let Some(exemplar) = exemplars(name, index) {
             write_exemplar(out, &exemplar);
         }
         out.push('\n');
     }
-    let _ = writeln!(out, "{name}_sum{} {}", label_set(labels, None), number(histogram.get_sample_sum()));
+    let _ = writeln!(
+        out,
+        "{name}_sum{} {}",
+        label_set(labels, None),
+        number(histogram.get_sample_sum())
+    );
     let _ = writeln!(out, "{name}_count{} {count}", label_set(labels, None));
 }
 
 fn write_exemplar(out: &mut String, exemplar: &Exemplar) {
-    let pairs: Vec<(&str, &str)> =
-        [("community_id", exemplar.community_id.as_str()), ("incident", exemplar.incident.as_str())]
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .collect();
-    let length: usize = pairs.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
+    let pairs: Vec<(&str, &str)> = [
+        ("community_id", exemplar.community_id.as_str()),
+        ("incident", exemplar.incident.as_str()),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .collect();
+    let length: usize = pairs
+        .iter()
+        .map(|(name, value)| name.chars().count() + value.chars().count())
+        .sum();
     if length > EXEMPLAR_LIMIT {
         return;
     }
-    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| format!("{name}=\"{}\"", escape(value)))
+        .collect();
     let _ = write!(
         out,
         " # {{{}}} {} {:.3}",
@@ -107,13 +134,23 @@ fn write_exemplar(out: &mut String, exemplar: &Exemplar) {
 }
 
 fn label_set(labels: &[LabelPair], bound: Option<&str>) -> String {
-    let pairs = labels.iter().map(|pair| format!("{}=\"{}\"", pair.name(), escape(pair.value())));
-    let all: Vec<String> = pairs.chain(bound.map(|bound| format!("le=\"{bound}\""))).collect();
-    if all.is_empty() { String::new() } else { format!("{{{}}}", all.join(",")) }
+    let pairs = labels
+        .iter()
+        .map(|pair| format!("{}=\"{}\"", pair.name(), escape(pair.value())));
+    let all: Vec<String> = pairs
+        .chain(bound.map(|bound| format!("le=\"{bound}\"")))
+        .collect();
+    if all.is_empty() {
+        String::new()
+    } else {
+        format!("{{{}}}", all.join(","))
+    }
 }
 
 fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"")
+    text.replace('\\', "\\\\")
+        .replace('\n', "\\n")
+        .replace('"', "\\\"")
 }
 
 /// A number in the canonical form of the format: always with a fraction or an exponent.
@@ -121,7 +158,11 @@ fn number(value: f64) -> String {
     if value.is_nan() {
         "NaN".to_owned()
     } else if value.is_infinite() {
-        if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() }
+        if value > 0.0 {
+            "+Inf".to_owned()
+        } else {
+            "-Inf".to_owned()
+        }
     } else {
         format!("{value:?}")
     }

@@ -29,12 +29,18 @@ fn parse_stat(text: &str) -> Option<Stat> {
 }
 
 fn max_fds(limits: &str) -> Option<f64> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
 fn boot_time_seconds(stat: &str) -> Option<f64> {
-    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+    stat.lines()
+        .find_map(|line| line.strip_prefix("btime "))?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// Kernel tick rate and page size; both are fixed for the life of the process.
@@ -47,7 +53,10 @@ fn system_value(name: libc::c_int) -> Option<u64> {
 impl Metrics {
     pub(super) fn refresh_process(&self) {
         if let (Some(stat), Some(tick_rate), Some(page_bytes)) = (
-            fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(parse_stat),
+            fs::read_to_string("/proc/self/stat")
+                .ok()
+                .as_deref()
+                .and_then(parse_stat),
             system_value(libc::_SC_CLK_TCK),
             system_value(libc::_SC_PAGESIZE),
         ) {
@@ -55,16 +64,27 @@ impl Metrics {
             Self::raise_seconds(&self.process_cpu_seconds, seconds(stat.cpu_ticks));
             self.process_threads.set(stat.threads as f64);
             self.process_virtual_memory_bytes.set(stat.virtual_bytes as f64);
-            self.process_resident_memory_bytes.set((stat.resident_pages * page_bytes) as f64);
-            if let Some(boot) = fs::read_to_string("/proc/stat").ok().as_deref().and_then(boot_time_seconds) {
-                self.process_start_time_seconds.set(boot + seconds(stat.start_ticks));
+            self.process_resident_memory_bytes
+                .set((stat.resident_pages * page_bytes) as f64);
+            if let Some(boot) = fs::read_to_string("/proc/stat")
+                .ok()
+                .as_deref()
+                .and_then(boot_time_seconds)
+            {
+                self.process_start_time_seconds
+                    .set(boot + seconds(stat.start_ticks));
             }
         }
         if let Ok(entries) = fs::read_dir("/proc/self/fd") {
             // The open directory is itself one of the entries.
-            self.process_open_fds.set(entries.count().saturating_sub(1) as f64);
+            self.process_open_fds
+                .set(entries.count().saturating_sub(1) as f64);
         }
-        if let Some(limit) = fs::read_to_string("/proc/self/limits").ok().as_deref().and_then(max_fds) {
+        if let Some(limit) = fs::read_to_string("/proc/self/limits")
+            .ok()
+            .as_deref()
+            .and_then(max_fds)
+        {
             self.process_max_fds.set(limit);
         }
     }
@@ -77,8 +97,13 @@ mod tests {
     #[test]
     fn a_command_name_with_brackets_does_not_shift_the_fields() {
         let text = "7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 100 50 0 0 20 0 3 0 777 4096000 25 0 0";
-        let expected =
-            Stat { cpu_ticks: 150, threads: 3, start_ticks: 777, virtual_bytes: 4_096_000, resident_pages: 25 };
+        let expected = Stat {
+            cpu_ticks: 150,
+            threads: 3,
+            start_ticks: 777,
+            virtual_bytes: 4_096_000,
+            resident_pages: 25,
+        };
         assert_eq!(parse_stat(text), Some(expected));
         assert_eq!(parse_stat("7 (x) S 1"), None);
     }

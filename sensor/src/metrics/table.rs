@@ -2,11 +2,12 @@
 //! It must never hold a name that breaks the rules of Prometheus (tested).
 
 use super::{
-    Counter, CounterVec, Exemplars, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, MetricsError, Registry,
+    Counter, CounterVec, Exemplars, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, MetricsError,
+    Registry,
     family::{Def, Family, Label},
     label::{
-        BEHAVIOUR, CAUSE, DETECTOR, DROPPED, ENDED, INTERFACE, MODE, MODEL_ID, PHASE, PROGRAM, ROW_KIND, SEVERITY,
-        SINK, SKIPPED, STAGE, SUPPRESSED, UNSCORED,
+        BEHAVIOUR, CAUSE, DETECTOR, DROPPED, ENDED, INTERFACE, MODE, MODEL_ID, PHASE, PROGRAM, ROW_KIND,
+        SEVERITY, SINK, SKIPPED, STAGE, SUPPRESSED, UNSCORED,
     },
 };
 
@@ -59,8 +60,9 @@ macro_rules! metrics {
 }
 
 /// Reconstruction errors: squared robust z-scores, so decades say most.
-pub(super) const ERROR_BUCKETS: &[f64] =
-    &[0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 10_000.0];
+pub(super) const ERROR_BUCKETS: &[f64] = &[
+    0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 10_000.0,
+];
 /// The histogram that carries exemplars.
 pub(super) const ERROR_NAME: &str = "sensor_reconstruction_error";
 const DRAIN_BUCKETS: &[f64] = &[0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0];
@@ -68,7 +70,11 @@ const SCORING_BUCKETS: &[f64] = &[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 
 const TRAINING_BUCKETS: &[f64] = &[1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 1_000.0];
 
 const fn info(name: &'static str) -> Label {
-    Label { name, values: &[], bound: "one value, fixed at start" }
+    Label {
+        name,
+        values: &[],
+        bound: "one value, fixed at start",
+    }
 }
 
 metrics! {

@@ -12,15 +12,30 @@ fn exemplar(value: f64) -> Exemplar {
 /// Every series that can exist at once, with as many interfaces and label values as there can be.
 fn full() -> Metrics {
     let metrics = Metrics::new().unwrap();
-    metrics.build_info.with_label_values(&["0.1.0", "x86_64"]).set(1.0);
-    metrics.kernel_info.with_label_values(&["6.18 \"quoted\"\\", "true"]).set(1.0);
+    metrics
+        .build_info
+        .with_label_values(&["0.1.0", "x86_64"])
+        .set(1.0);
+    metrics
+        .kernel_info
+        .with_label_values(&["6.18 \"quoted\"\\", "true"])
+        .set(1.0);
     let names: Vec<String> = (0..MAX_INTERFACES).map(|n| format!("eth{n}")).collect();
     for name in names.iter().map(String::as_str).chain([OTHER_INTERFACES]) {
-        metrics.interface_attached.with_label_values(&[name, "native"]).set(1.0);
-        metrics.interface_attached.with_label_values(&[name, "tcx"]).set(1.0);
+        metrics
+            .interface_attached
+            .with_label_values(&[name, "native"])
+            .set(1.0);
+        metrics
+            .interface_attached
+            .with_label_values(&[name, "tcx"])
+            .set(1.0);
         metrics.interface_receive_packets.with_label_values(&[name]).inc();
         metrics.interface_receive_bytes.with_label_values(&[name]).inc();
-        metrics.interface_transmit_packets.with_label_values(&[name]).inc();
+        metrics
+            .interface_transmit_packets
+            .with_label_values(&[name])
+            .inc();
         metrics.interface_transmit_bytes.with_label_values(&[name]).inc();
     }
     for program in ["xdp", "xdp_frags", "tc_ingress", "tc_egress"] {
@@ -28,19 +43,34 @@ fn full() -> Metrics {
         metrics.bpf_run_seconds.with_label_values(&[program]).inc_by(0.25);
     }
     for reason in label::DropReason::VALUES {
-        metrics.sink_events_dropped.with_label_values(&["journal", reason]).inc();
+        metrics
+            .sink_events_dropped
+            .with_label_values(&["journal", reason])
+            .inc();
     }
     for severity in ["info", "low", "medium", "high", "critical"] {
         metrics.incidents_open.with_label_values(&[severity]).set(1.0);
         for behaviour in 0..12 {
-            metrics.incidents.with_label_values(&[severity, &format!("b{behaviour}")]).inc();
+            metrics
+                .incidents
+                .with_label_values(&[severity, &format!("b{behaviour}")])
+                .inc();
         }
     }
     for reason in 0..6 {
-        metrics.flows_ended.with_label_values(&[&format!("r{reason}")]).inc();
-        metrics.alarms_suppressed.with_label_values(&[&format!("r{reason}")]).inc();
+        metrics
+            .flows_ended
+            .with_label_values(&[&format!("r{reason}")])
+            .inc();
+        metrics
+            .alarms_suppressed
+            .with_label_values(&[&format!("r{reason}")])
+            .inc();
     }
-    metrics.model_info.with_label_values(&["m", "autoencoder"]).set(1.0);
+    metrics
+        .model_info
+        .with_label_values(&["m", "autoencoder"])
+        .set(1.0);
     metrics.observe_error(0.5, None);
     metrics.observe_error(2.0, Some(exemplar(2.0)));
     metrics.observe_error(1e9, Some(exemplar(1e9)));
@@ -58,7 +88,10 @@ fn both_formats_satisfy_a_strict_reader() {
     assert_eq!(with_exemplar[0].labels["le"], "3.0");
     assert_eq!(with_exemplar[1].labels["le"], "+Inf");
     assert_eq!(with_exemplar[0].exemplar.as_ref().unwrap()["incident"], "inc-7");
-    let kernel = open.iter().find(|sample| sample.name == "sensor_kernel_info").unwrap();
+    let kernel = open
+        .iter()
+        .find(|sample| sample.name == "sensor_kernel_info")
+        .unwrap();
     assert_eq!(kernel.labels["release"], "6.18 \"quoted\"\\");
 }
 
@@ -73,7 +106,10 @@ fn the_strict_reader_refuses_what_is_wrong() {
         ("# TYPE a gauge\na 1\na 1\n", false),
         ("# TYPE a gauge\na one\n", false),
         ("a 1\n", false),
-        ("# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_sum 1.0\na_count 2\n", false),
+        (
+            "# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_sum 1.0\na_count 2\n",
+            false,
+        ),
     ] {
         assert!(parse(text, open).is_err(), "{text}");
     }
@@ -81,7 +117,9 @@ fn the_strict_reader_refuses_what_is_wrong() {
 
 #[test]
 fn there_are_never_more_series_than_promised() {
-    let count = parse(&full().render(Format::Classic).unwrap(), false).unwrap().len();
+    let count = parse(&full().render(Format::Classic).unwrap(), false)
+        .unwrap()
+        .len();
     assert!(count <= MAX_SERIES, "{count} series");
 }
 
@@ -99,22 +137,54 @@ fn promtool_finds_nothing_to_complain_about() {
         println!("skipped: promtool is not installed");
         return;
     };
-    child.stdin.take().unwrap().write_all(full().render(Format::Classic).unwrap().as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(full().render(Format::Classic).unwrap().as_bytes())
+        .unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]
 fn names_follow_the_rules_of_prometheus() {
     for def in TABLE {
-        assert!(def.name.starts_with("sensor_") || def.name.starts_with("process_"), "{}", def.name);
-        assert_eq!(def.kind == Kind::Counter, def.name.ends_with("_total"), "{}", def.name);
-        assert_eq!(def.kind == Kind::Histogram, !def.buckets.is_empty(), "{}", def.name);
+        assert!(
+            def.name.starts_with("sensor_") || def.name.starts_with("process_"),
+            "{}",
+            def.name
+        );
+        assert_eq!(
+            def.kind == Kind::Counter,
+            def.name.ends_with("_total"),
+            "{}",
+            def.name
+        );
+        assert_eq!(
+            def.kind == Kind::Histogram,
+            !def.buckets.is_empty(),
+            "{}",
+            def.name
+        );
         assert!(def.buckets.is_sorted(), "{}", def.name);
         assert!(!def.help.trim().is_empty(), "{}", def.name);
         for label in def.labels {
-            assert!(label.values.is_empty() != label.bound.is_empty(), "{} {}", def.name, label.name);
-            assert!(!["le", "quantile", "job", "instance", "type"].contains(&label.name), "{}", def.name);
+            assert!(
+                label.values.is_empty() != label.bound.is_empty(),
+                "{} {}",
+                def.name,
+                label.name
+            );
+            assert!(
+                !["le", "quantile", "job", "instance", "type"].contains(&label.name),
+                "{}",
+                def.name
+            );
         }
     }
     assert!(TABLE.iter().any(|def| def.name == table::ERROR_NAME));
@@ -139,8 +209,14 @@ fn openmetrics_is_given_only_when_asked_for() {
         ("*/*", Format::Classic),
         ("text/plain", Format::Classic),
         ("application/openmetrics-text", Format::OpenMetrics),
-        ("application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", Format::OpenMetrics),
-        ("application/openmetrics-text;q=0.2,text/plain;q=0.5", Format::Classic),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            Format::OpenMetrics,
+        ),
+        (
+            "application/openmetrics-text;q=0.2,text/plain;q=0.5",
+            Format::Classic,
+        ),
     ] {
         assert_eq!(Format::negotiate(accept), expected, "{accept}");
     }

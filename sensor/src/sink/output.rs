@@ -21,7 +21,11 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) const fn new(target: Target) -> Self {
-        Self { target, file: None, written: 0 }
+        Self {
+            target,
+            file: None,
+            written: 0,
+        }
     }
 
     pub(super) const fn target(&self) -> &Target {
@@ -35,7 +39,12 @@ impl Output {
         }
         let mut file = match &self.target {
             Target::Stdout => File::from(io::stdout().as_fd().try_clone_to_owned()?),
-            Target::File(path) => OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?,
+            Target::File(path) => OpenOptions::new()
+                .read(true)
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(path)?,
         };
         if matches!(self.target, Target::File(_)) && ends_inside_a_line(&mut file) {
             file.write_all(b"\n")?;
@@ -53,7 +62,9 @@ impl Output {
     /// Writes a line and its newline, going on where the last failed attempt stopped.
     pub(super) fn write_line(&mut self, line: &str) -> io::Result<()> {
         self.open()?;
-        let Some(file) = self.file.as_mut() else { return Err(io::ErrorKind::NotConnected.into()) };
+        let Some(file) = self.file.as_mut() else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
         let mut bytes = Vec::with_capacity(line.len() + 1);
         bytes.extend_from_slice(line.as_bytes());
         bytes.push(b'\n');

@@ -15,7 +15,10 @@ fn failed(metrics: &Metrics) -> u64 {
 }
 
 fn dropped(metrics: &Metrics, reason: DropReason) -> u64 {
-    metrics.sink_events_dropped.with_label_values(&[NAME, reason.as_str()]).get()
+    metrics
+        .sink_events_dropped
+        .with_label_values(&[NAME, reason.as_str()])
+        .get()
 }
 
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
@@ -44,7 +47,11 @@ fn events_are_appended_in_order_to_a_private_file() {
         }
         journal.close(Duration::from_secs(5));
     }
-    let lines: Vec<_> = fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
+    let lines: Vec<_> = fs::read_to_string(&path)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
     assert_eq!(lines.len(), 20);
     assert_eq!((lines[0].as_str(), lines[19].as_str()), ("0-0", "1-9"));
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -59,7 +66,10 @@ fn a_line_cut_off_by_a_crash_does_not_spoil_the_next() {
     let journal = start(&path, 10, &metrics());
     journal.sender().send("{\"next\":1}".into());
     journal.close(Duration::from_secs(5));
-    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"whole\":1}\n{\"cut\n{\"next\":1}\n");
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        "{\"whole\":1}\n{\"cut\n{\"next\":1}\n"
+    );
 }
 
 #[test]
@@ -114,7 +124,10 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(self.0.path())
+            .status();
     }
 }
 
@@ -139,7 +152,11 @@ fn after_a_full_disk_every_queued_event_is_written_whole() {
     fs::remove_file(&ballast).unwrap();
     wait_until("the journal recovers", || sent(&metrics) == 20);
     journal.close(Duration::from_secs(5));
-    let found: Vec<_> = fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
+    let found: Vec<_> = fs::read_to_string(&path)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
     assert_eq!(found, (0..20).map(event).collect::<Vec<_>>());
     assert_eq!(dropped(&metrics, DropReason::QueueFull), 0);
 }
