@@ -59,7 +59,7 @@ pub const VLAN_PRESENT: u16 = 0x1000;
 /// IPv4 addresses are stored as IPv4-mapped IPv6 (`::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2).
 /// For tunnelled packets the key is the inner flow. ICMP's type and code take the port fields so that a request
 /// and its reply share a key, with the mapping of Community ID v1.
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
 pub struct FlowKey {
     /// Lower and higher endpoint address, network byte order.
@@ -80,6 +80,12 @@ pub struct FlowKey {
 const _: () = assert!(size_of::<FlowKey>() == 48);
 
 impl FlowKey {
+    /// The key as six machine words, for hashing and comparing.
+    #[inline(always)]
+    pub fn words(&self) -> &[u64; 6] {
+        bytemuck::must_cast_ref(self)
+    }
+
     /// Network layer: [`NET_IPV4`], [`NET_IPV6`] or [`NET_ARP`].
     #[inline(always)]
     pub const fn network(&self) -> u8 {

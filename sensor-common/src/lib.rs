@@ -8,6 +8,10 @@
 
 pub mod counter;
 pub mod flow;
+pub mod hash;
+pub mod layout;
+pub mod observe;
 pub mod overflow;
 pub mod packet;
 pub mod parse;
+pub mod table;

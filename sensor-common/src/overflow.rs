@@ -44,7 +44,7 @@ pub struct OverflowCell {
 const _: () = assert!(size_of::<OverflowCell>() == 128);
 
 /// One addition to a cell.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Zeroable)]
 pub struct Addition {
     /// Destination address.
     pub target: [u8; 16],

@@ -10,6 +10,13 @@ use bytemuck::AnyBitPattern;
 pub trait Packet {
     /// Copies a `T` from `offset` bytes into the frame, or `None` if the captured bytes end before it does.
     fn load<T: AnyBitPattern>(&self, offset: usize) -> Option<T>;
+
+    /// The same value, with its derivation hidden from the BPF verifier. Where several paths meet, the verifier
+    /// would otherwise walk everything that follows once for each possible value. On the host: the identity.
+    #[inline(always)]
+    fn opaque(&self, value: u64) -> u64 {
+        value
+    }
 }
 
 impl Packet for [u8] {

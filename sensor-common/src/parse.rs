@@ -1,12 +1,27 @@
 //! The only packet parser of the project: frame bytes in, flow key and per-packet facts out.
 //! It must never allocate, loop without a bound, or read beyond the headers.
+//!
+//! Scope: Ethernet with up to two VLAN tags, ARP, IPv4 with options and fragments, IPv6 with extension headers,
+//! TCP, UDP, UDP-Lite, DCCP, SCTP, ICMP, ICMPv6, any other IP protocol without ports, and one tunnel level (VXLAN,
+//! GENEVE, GRE, IP in IP, 6in4) whose inner flow becomes the key. A tunnel whose inside cannot be parsed is counted
+//! as the outer flow. Anything else has a [`Skip`] reason.
 
 mod ip;
 mod link;
 mod transport;
 mod tunnel;
 
-use crate::{counter::Skip, flow::FlowKey, packet::Packet};
+use bytemuck::Zeroable;
+
+use crate::{
+    counter::Skip,
+    flow::{FlowKey, NET_ARP, TUNNEL_NONE},
+    packet::{Packet, be16},
+};
+
+use self::tunnel::Tunnel;
+
+pub use self::link::{ETH_ARP, ETH_IPV4, ETH_IPV6};
 
 /// Where in the frame parsing begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,15 +39,34 @@ pub enum Start {
     },
 }
 
-/// A VLAN tag that the kernel keeps beside the frame (hardware offload), 0 if none; see `skb->vlan_tci`.
-pub type OffloadedTag = u16;
+/// What is known of a frame beside its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Where parsing begins.
+    pub start: Start,
+    /// Length of the frame as the hook sees it, in bytes (may exceed the captured bytes).
+    pub len: u32,
+    /// VLAN tag that the kernel keeps beside the frame (`skb->vlan_tci`) as `VLAN_PRESENT | id`; 0 if none.
+    pub tag: u16,
+    /// Interface slot that goes into the key.
+    pub iface: u16,
+}
+
+impl Frame {
+    /// An Ethernet frame of a capture or a test.
+    #[inline(always)]
+    pub const fn ethernet(len: u32) -> Self {
+        Self { start: Start::Ethernet, len, tag: 0, iface: 0 }
+    }
+}
 
 /// What one packet says about its flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Zeroable)]
 pub struct Parsed {
     /// The flow.
     pub key: FlowKey,
-    /// Bytes behind the transport header, by the IP length field.
+    /// Bytes behind the transport header, by the IP length field but never more than the frame holds.
     pub payload_len: u32,
     /// Bytes before the transport payload, link header included: what segmentation repeats.
     pub header_len: u32,
@@ -42,12 +76,20 @@ pub struct Parsed {
     pub half: u8,
     /// TCP flags; 1 or 2 (request, reply) for ARP.
     pub tcp_flags: u8,
-    /// IP time to live or hop limit.
+    /// IP time to live or hop limit; 0 for ARP.
     pub ttl: u8,
     /// 1 if the packet is a fragment.
     pub fragment: u8,
-    /// Source MAC address.
+    /// Source MAC address of the outer frame.
     pub mac: [u8; 6],
+}
+
+/// Source and destination of a packet, before they are ordered. Addresses are two big-endian words.
+struct Ends {
+    src: [u64; 2],
+    dst: [u64; 2],
+    src_port: u16,
+    dst_port: u16,
 }
 
 /// Parses one frame.
@@ -55,12 +97,92 @@ pub struct Parsed {
 /// # Errors
 /// The reason for which the packet cannot be given a flow.
 #[inline(always)]
-pub fn parse<P: Packet + ?Sized>(
-    packet: &P,
-    start: Start,
-    tag: OffloadedTag,
-    iface: u16,
-) -> Result<Parsed, Skip> {
-    let _ = (packet, start, tag, iface);
-    Err(Skip::Truncated)
+pub fn parse<P: Packet + ?Sized>(packet: &P, frame: &Frame) -> Result<Parsed, Skip> {
+    let mut parsed = Parsed::zeroed();
+    parse_into(packet, frame, &mut parsed)?;
+    Ok(parsed)
+}
+
+/// As [`parse`], into memory of the caller; what is left there after an error means nothing.
+///
+/// # Errors
+/// As [`parse`].
+#[inline(always)]
+pub fn parse_into<P: Packet + ?Sized>(packet: &P, frame: &Frame, parsed: &mut Parsed) -> Result<(), Skip> {
+    let link = link::parse(packet, frame)?;
+    *parsed = Parsed::zeroed();
+    parsed.mac = link.mac;
+    parsed.key.vlan = link.vlan;
+    parsed.key.iface = frame.iface;
+    if link.ethertype == ETH_ARP {
+        return arp(packet, link.offset, parsed);
+    }
+    let outer = ip::parse(packet, link.ethertype, link.offset, frame.len)?;
+    transport::parse(packet, &outer, parsed)?;
+    parsed.key.kind = outer.network << 4 | TUNNEL_NONE;
+    if outer.fragment == 0
+        && let Some(tunnel) = tunnel::find(packet, &outer)
+    {
+        // A tunnel whose inside cannot be parsed stays the outer flow that is in `parsed` by now.
+        inside(packet, &tunnel, frame.len, core::hint::black_box(parsed));
+    }
+    Ok(())
+}
+
+/// Largest offset at which an inner header may begin: behind the longest chain of extension headers.
+const MAX_INNER_OFFSET: usize = 0x3fff;
+
+/// Replaces the outer flow in `parsed` by the inner one if there is one.
+#[inline(always)]
+fn inside<P: Packet + ?Sized>(packet: &P, tunnel: &Tunnel, frame_len: u32, parsed: &mut Parsed) {
+    let offset = packet.opaque(tunnel.offset as u64) as usize;
+    let ethertype = packet.opaque(tunnel.ethertype as u64) as u16;
+    let kind = packet.opaque(tunnel.kind as u64) as u8;
+    let id = packet.opaque(tunnel.id as u64) as u32;
+    if offset <= MAX_INNER_OFFSET
+        && let Ok(inner) = ip::parse(packet, ethertype, offset, frame_len)
+        && transport::parse(packet, &inner, parsed).is_ok()
+    {
+        parsed.key.tunnel_id = id;
+        parsed.key.kind = inner.network << 4 | kind;
+    }
+}
+
+/// ARP (RFC 826) for IPv4 over Ethernet: the flow is sender and target protocol address.
+#[inline(always)]
+fn arp<P: Packet + ?Sized>(packet: &P, offset: usize, parsed: &mut Parsed) -> Result<(), Skip> {
+    let fixed: [u16; 3] = packet.load(offset).ok_or(Skip::Truncated)?;
+    // Hardware type 1, protocol type 0x0800, address lengths 6 and 4.
+    if fixed != [1u16.to_be(), ETH_IPV4.to_be(), 0x0604u16.to_be()] {
+        return Err(Skip::BadArp);
+    }
+    let operation = be16(packet, offset + 6).ok_or(Skip::Truncated)?;
+    let sender: u32 = packet.load(offset + 14).ok_or(Skip::Truncated)?;
+    let target: u32 = packet.load(offset + 24).ok_or(Skip::Truncated)?;
+    parsed.tcp_flags = match operation {
+        1 => 1,
+        2 => 2,
+        _ => 0,
+    };
+    parsed.header_len = offset as u32 + 28;
+    parsed.key.kind = NET_ARP << 4;
+    let ends = Ends { src: ip::mapped(sender), dst: ip::mapped(target), src_port: 0, dst_port: 0 };
+    order(&ends, parsed);
+    Ok(())
+}
+
+/// Puts the endpoints into the key in their canonical order and remembers which way the packet went.
+#[inline(always)]
+fn order(ends: &Ends, parsed: &mut Parsed) {
+    let src = (u64::from_be(ends.src[0]), u64::from_be(ends.src[1]), ends.src_port);
+    let dst = (u64::from_be(ends.dst[0]), u64::from_be(ends.dst[1]), ends.dst_port);
+    if src <= dst {
+        parsed.half = 0;
+        parsed.key.addr = [bytemuck::must_cast(ends.src), bytemuck::must_cast(ends.dst)];
+        parsed.key.port = [ends.src_port, ends.dst_port];
+    } else {
+        parsed.half = 1;
+        parsed.key.addr = [bytemuck::must_cast(ends.dst), bytemuck::must_cast(ends.src)];
+        parsed.key.port = [ends.dst_port, ends.src_port];
+    }
 }

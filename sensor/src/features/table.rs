@@ -16,6 +16,12 @@ macro_rules! features {
         pub enum $column {
             $(#[doc = $formula] $variant,)*
         }
+
+        impl $column {
+            /// Number of columns.
+            pub const COUNT: usize = [$($column::$variant),*].len();
+        }
+
         $(#[$doc])*
         pub static $table: &[Feature] = &[
             $(Feature {
