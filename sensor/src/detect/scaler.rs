@@ -16,6 +16,8 @@ pub const CLIP: f32 = 8.0;
 const RANGE_MARGIN: f32 = 1.0;
 /// A column that was constant in training may move this far before it counts as out of range.
 const CONSTANT_SLACK: f32 = 2.0;
+/// A column that was absent throughout training may move this far: nothing is known of its usual values.
+const ABSENT_SLACK: f32 = 6.0;
 /// Up to here excess counts in full, beyond it its logarithm.
 const EXCESS_LINEAR: f32 = 16.0;
 /// Excess stops growing here.
@@ -23,7 +25,7 @@ const EXCESS_CAP: f32 = 64.0;
 /// Smallest spread of a `log1p` column: a quarter of a natural-log unit, so that one packet more than always is not news.
 const FLOOR_LOG: f32 = 0.25;
 /// Smallest spread of a linear column, as a share of its declared range or its median.
-const FLOOR_LINEAR_SHARE: f32 = 0.1;
+const FLOOR_LINEAR_SHARE: f32 = 0.2;
 /// Statistics are taken over at most this many evenly spaced rows.
 const FIT_ROWS: usize = 20_000;
 
@@ -182,6 +184,8 @@ fn fit_column(raw: &mut [f32], kind: ColumnKind) -> Column {
         let low = (forward(first) - median) / scale - RANGE_MARGIN;
         let high = (forward(last) - median) / scale + RANGE_MARGIN;
         (low.clamp(-CLIP, 0.0), high.clamp(0.0, CLIP))
+    } else if raw.is_empty() {
+        (-ABSENT_SLACK, ABSENT_SLACK)
     } else {
         (-CONSTANT_SLACK, CONSTANT_SLACK)
     };
