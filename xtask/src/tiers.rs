@@ -139,7 +139,7 @@ fn host_lints() -> Command {
     shell::cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
 
-/// The BPF programs are compiled for their own target, as sensor/build.rs does it (through aya-build).
+/// The BPF programs are compiled for their own target, with the flags of sensor/build.rs.
 fn bpf_lints() -> Command {
     let target = shell::target_directory().join("bpf-lints");
     let mut command = shell::cargo(["clippy", "--package", "sensor-ebpf", "--bins", "--release"]);
