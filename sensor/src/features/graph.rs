@@ -223,13 +223,13 @@ impl Graph {
         self.pairs
             .extend(opened(flows, &hosts.ends).map(|(_, [from, to])| pack(to, from)));
         distinct(&mut self.pairs, hosts, |host, sources| {
-            host.facts.sources = sources
+            host.facts.sources = sources;
         });
         self.pairs.clear();
         self.pairs
             .extend(opened(flows, &hosts.ends).map(|(flow, [_, to])| pack(to, service(flow))));
         distinct(&mut self.pairs, hosts, |host, services| {
-            host.services_in = services
+            host.services_in = services;
         });
     }
 
@@ -247,7 +247,7 @@ impl Graph {
             }
         }
         distinct(&mut self.pairs, hosts, |host, targets| {
-            host.facts.arp_targets = targets
+            host.facts.arp_targets = targets;
         });
     }
 }

@@ -65,7 +65,8 @@ impl HostWindow {
 #[derive(Debug)]
 pub(super) struct Hosts {
     keyed: Keyed,
-    max_hosts: usize,
+    /// Entries at most.
+    limit: usize,
     index: HashTable<u32>,
     pub(super) list: Vec<HostWindow>,
     pub(super) ends: Vec<[u32; 2]>,
@@ -76,10 +77,10 @@ pub(super) struct Hosts {
 impl Hosts {
     /// No hosts.
     pub(super) fn new(max_hosts: usize, keyed: Keyed) -> Self {
-        let max_hosts = max_hosts.min(NO_ENTRY as usize);
+        let limit = max_hosts.min(NO_ENTRY as usize);
         Self {
             keyed,
-            max_hosts,
+            limit,
             index: HashTable::new(),
             list: Vec::new(),
             ends: Vec::new(),
@@ -97,7 +98,7 @@ impl Hosts {
         for cell in &window.overflow {
             self.entry(&cell.target, local);
         }
-        if window.flows.len() * 2 + self.list.len() > self.max_hosts {
+        if window.flows.len() * 2 + self.list.len() > self.limit {
             self.admit(window, local, |address| history.knows(address));
             self.admit(window, local, |address| local.contains(address));
         }
@@ -120,7 +121,7 @@ impl Hosts {
 
     fn admit(&mut self, window: &Window, local: &LocalNetworks, wanted: impl Fn(&[u8; 16]) -> bool) {
         for address in window.flows.iter().flat_map(|flow| &flow.key.addr) {
-            if self.list.len() >= self.max_hosts {
+            if self.list.len() >= self.limit {
                 return;
             }
             if wanted(address) {
@@ -140,7 +141,7 @@ impl Hosts {
         if let Some(number) = self.index.find(hash, same) {
             return *number;
         }
-        if list.len() >= self.max_hosts {
+        if list.len() >= self.limit {
             return NO_ENTRY | (hash >> 33) as u32;
         }
         let number = list.len() as u32;

@@ -53,7 +53,7 @@ pub fn features_markdown() -> String {
          Values are clamped to their range.\n\
          No feature names an address, a MAC, a port number, an absolute time or an absolute time to live.\n\n",
     );
-    let _ = write!(text, "Schema hash: `{}`.\n", schema_hash());
+    let _ = writeln!(text, "Schema hash: `{}`.", schema_hash());
     for kind in RowKind::ALL {
         let (title, features) = (kind.label(), kind.features());
         let _ = write!(
@@ -63,9 +63,9 @@ pub fn features_markdown() -> String {
             features.len()
         );
         for (index, feature) in features.iter().enumerate() {
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "| {index} | `{}` | {} | {}–{} | {} | {} |\n",
+                "| {index} | `{}` | {} | {}–{} | {} | {} |",
                 feature.name,
                 feature.unit,
                 number(feature.low),

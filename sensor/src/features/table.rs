@@ -14,7 +14,7 @@ macro_rules! features {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $column {
-            $(#[doc = $formula] $variant,)*
+            $(#[doc = concat!("Index of `", $name, "`.")] $variant,)*
         }
 
         impl $column {

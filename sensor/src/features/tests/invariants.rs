@@ -114,10 +114,14 @@ fn a_million_random_hosts_and_ports_keep_every_table_within_its_bound() {
         for index in 0..200_000_u32 {
             let mixed = (round * 200_000 + index).wrapping_mul(2_654_435_761);
             let [a, b, c, d] = mixed.to_be_bytes();
-            let mut source = if index % 2 == 0 { remote(c, d) } else { local(c, d) };
+            let mut source = if index % 2 == 0 {
+                remote(c, d)
+            } else {
+                local(c | 16, d)
+            };
             (source[0], source[1]) = if index % 2 == 0 { (a, b) } else { (0, 0) };
             records.push(attempt(
-                (source, 1024 + (mixed >> 16) as u16),
+                (source, (mixed >> 16) as u16 | 1024),
                 (local(9, 1), b.into()),
                 0,
                 Answer::Nothing,
