@@ -335,7 +335,9 @@ mod tests {
     fn entropy_by_hand() {
         let bits = |counts: &[u64]| {
             let mut entropy = Entropy::default();
-            counts.iter().for_each(|&count| entropy.add(count));
+            for &count in counts {
+                entropy.add(count);
+            }
             entropy.bits()
         };
         assert!(bits(&[]).is_nan());

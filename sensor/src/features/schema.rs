@@ -47,7 +47,7 @@ pub fn features_markdown() -> String {
          Each window gives one row per flow and one per host that is local or busy.\n\
          \"Out\" is from the initiator (who opened the flow) to the responder.\n\
          A flow is opened in the window of its first packet.\n\
-         An attempt counts as unanswered only if its first packet came at least 1 s (in windows under 10 s: a tenth \
+         An attempt is judged (answered or not) only if its first packet came at least 1 s (in windows under 10 s: a tenth \
          of the window) before the window's end.\n\
          \"Absent\" values are NaN in the rows and are filled in by the model's preprocessing.\n\
          Values are clamped to their range.\n\
