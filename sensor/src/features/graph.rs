@@ -4,7 +4,8 @@
 use sensor_common::flow::{ARP_REQUEST, NET_ARP};
 
 use super::{
-    contacts::Contacts,
+    HostFacts,
+    contacts::{Contacts, Rhythm},
     familiar::{Familiar, familiarity},
     hosts::{Hosts, ICMP, ICMP_V6, NO_ENTRY},
     keyed::Keyed,
@@ -118,7 +119,7 @@ impl Graph {
                 .get(of_initiator[0].first())
                 .map(|host| host.facts)
                 .unwrap_or_default();
-            let mut best_regularity = f32::NAN;
+            let mut best = None;
             for of_pair in of_initiator.chunk_by(|a, b| a.second() == b.second()) {
                 let Some(flow) = flows.get(of_pair[0].flow()) else {
                     continue;
@@ -132,15 +133,19 @@ impl Graph {
                     let service = of_target[0].third();
                     let contact_ns = contact_ns(of_target, flows, self.window_ns);
                     let hash = self.keyed.pair(pair_hash, service.into());
-                    let regularity = self.contacts.regularity(hash, contact_ns).unwrap_or(f32::NAN);
+                    let rhythm = self.contacts.touch(hash, contact_ns);
+                    let regularity = rhythm.map_or(f32::NAN, |rhythm| rhythm.regularity);
                     for edge in of_target {
                         if let Some(context) = self.context.get_mut(edge.flow()) {
                             context.regularity = regularity;
                             context.peer_familiarity = if learned { familiarity(known) } else { f32::NAN };
                         }
                     }
-                    if contact_ns.is_some() {
-                        best_regularity = best_regularity.max(regularity);
+                    if let (Some(rhythm), Some(_)) = (rhythm, contact_ns)
+                        && best.is_none_or(|best: Rhythm| rhythm.regularity > best.regularity)
+                    {
+                        best = Some(rhythm);
+                        note_beacon(&mut facts, rhythm, peer, service);
                     }
                     ports += u64::from(opened > 0);
                     if opened > facts.top_target_flows {
@@ -158,7 +163,7 @@ impl Graph {
             }
             if let Some(host) = hosts.get_mut(of_initiator[0].first()) {
                 host.facts = facts;
-                host.regularity = best_regularity;
+                host.regularity = best.map_or(f32::NAN, |best: Rhythm| best.regularity);
             }
         }
     }
@@ -250,6 +255,14 @@ impl Graph {
             host.facts.arp_targets = targets;
         });
     }
+}
+
+fn note_beacon(facts: &mut HostFacts, rhythm: Rhythm, peer: [u8; 16], service: u32) {
+    facts.beacon_peer = peer;
+    facts.beacon_port = service as u16;
+    facts.beacon_proto = (service >> 16) as u8;
+    facts.beacon_regularity_permille = (rhythm.regularity * 1e3).round() as u16;
+    facts.beacon_period_ms = (f64::from(rhythm.period_s) * 1e3).round() as u64;
 }
 
 /// Flows other than ARP with their index and the numbers of initiator and responder.
