@@ -105,7 +105,7 @@ impl Graph {
     fn by_peer(&mut self, flows: &[Flow], hosts: &mut Hosts, now: u32, learned: bool) {
         self.edges.clear();
         self.edges.extend(
-            edges(flows, &hosts.ends).map(|(index, flow, [initiator, responder])| {
+            known_edges(flows, &hosts.ends).map(|(index, flow, [initiator, responder])| {
                 Edge::new(initiator, responder, service(flow), index)
             }),
         );
@@ -171,7 +171,7 @@ impl Graph {
     fn by_service(&mut self, flows: &[Flow], hosts: &mut Hosts, now: u32, learned: bool) {
         self.edges.clear();
         self.edges.extend(
-            edges(flows, &hosts.ends).map(|(index, flow, [initiator, responder])| {
+            known_edges(flows, &hosts.ends).map(|(index, flow, [initiator, responder])| {
                 Edge::new(initiator, service(flow), responder, index)
             }),
         );
@@ -277,6 +277,14 @@ fn edges<'a>(
             let from = usize::from(flow.initiator & 1);
             (index, flow, [ends[from], ends[1 - from]])
         })
+}
+
+/// The flows whose initiator has an entry: strangers beyond the bound must not crowd the learned history.
+fn known_edges<'a>(
+    flows: &'a [Flow],
+    ends: &'a [[u32; 2]],
+) -> impl Iterator<Item = (usize, &'a Flow, [u32; 2])> + 'a {
+    edges(flows, ends).filter(|(_, _, [initiator, _])| *initiator < NO_ENTRY)
 }
 
 /// Opened flows with the numbers of initiator and responder.
