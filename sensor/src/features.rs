@@ -4,10 +4,26 @@
 //!
 //! Every column is declared once, in [`table`]; documents, explanation texts and [`schema_hash`] come from there.
 
+mod contacts;
+mod extract;
+mod familiar;
+mod flow_row;
+mod graph;
+mod history;
+mod host_row;
+mod hosts;
+mod keyed;
+mod locality;
+mod schema;
+mod sources;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 use sensor_common::flow::FlowKey;
 
+pub use extract::{Extractor, ExtractorSettings};
+pub use schema::{features_markdown, schema_hash};
 pub use table::{FLOW_FEATURES, FlowColumn, HOST_FEATURES, HostColumn};
 
 /// How a value is brought to the model's scale before the fitted robust scaling.
@@ -300,6 +316,7 @@ pub struct WindowRows {
     pub host: Rows,
     /// Evidence per host, parallel to `host.keys`.
     pub host_facts: Vec<HostFacts>,
-    /// Endpoints that got no host entry in this window because the bound on hosts was reached.
+    /// Ends of flows that got no host entry in this window because the bound on hosts was reached; their context
+    /// values are absent.
     pub hosts_over_limit: u64,
 }

@@ -14,8 +14,14 @@ macro_rules! features {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $column {
-            $(#[doc = $formula] $variant,)*
+            $(#[doc = concat!("Index of `", $name, "`.")] $variant,)*
         }
+
+        impl $column {
+            /// Number of columns.
+            pub const COUNT: usize = [$($column::$variant),*].len();
+        }
+
         $(#[$doc])*
         pub static $table: &[Feature] = &[
             $(Feature {

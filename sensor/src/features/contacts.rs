@@ -1,0 +1,150 @@
+//! When a host last contacted a service of a peer, and how regular the times between contacts are: what makes a beacon
+//! visible that shows one unremarkable connection in each window. A fixed number of places; the entry with the fewest
+//! (decayed) contacts of a bucket goes first.
+
+/// Entries that one hash may occupy.
+const WAYS: usize = 4;
+/// Contacts before regularity has a value: three intervals.
+const MIN_CONTACTS: u32 = 4;
+/// Intervals remembered by the exponentially weighted mean and variance.
+const MEMORY: u32 = 8;
+/// Hours that weigh as much as doubling the number of contacts, when a place must be freed.
+const HALF_LIFE_NS: f64 = 6.0 * 3600.0 * 1e9;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    /// Upper half of the hash.
+    tag: u32,
+    /// Contacts so far (saturating); 0 means free.
+    contacts: u32,
+    last_ns: u64,
+    mean_s: f32,
+    variance_s2: f32,
+}
+
+impl Entry {
+    /// Orders entries by their decayed number of contacts at any common time; free ones first.
+    fn rank(&self) -> f64 {
+        if self.contacts == 0 {
+            return f64::NEG_INFINITY;
+        }
+        f64::from(self.contacts).log2() + self.last_ns as f64 / HALF_LIFE_NS
+    }
+
+    /// Mean and variance follow West (1979) until `MEMORY` intervals, then forget exponentially.
+    fn interval(&mut self, seconds: f32) {
+        let share = 1.0 / self.contacts.min(MEMORY) as f32;
+        let off = seconds - self.mean_s;
+        self.mean_s += share * off;
+        self.variance_s2 = (1.0 - share) * (self.variance_s2 + share * off * off);
+        self.contacts = self.contacts.saturating_add(1);
+    }
+
+    fn regularity(&self) -> Option<f32> {
+        (self.contacts >= MIN_CONTACTS && self.mean_s > 0.0)
+            .then(|| (1.0 - 2.0 * self.variance_s2.max(0.0).sqrt() / self.mean_s).max(0.0))
+    }
+}
+
+/// A table of contact times.
+#[derive(Debug)]
+pub(super) struct Contacts {
+    entries: Vec<Entry>,
+    /// Shorter intervals belong to the same contact.
+    min_interval_ns: u64,
+}
+
+impl Contacts {
+    /// Room for about `capacity` contacts (rounded up to a power of two), 24 bytes each.
+    pub(super) fn new(capacity: usize, window_ns: u64) -> Self {
+        let entries = vec![Entry::default(); capacity.max(WAYS).next_power_of_two()];
+        Self {
+            entries,
+            min_interval_ns: window_ns / 2,
+        }
+    }
+
+    /// Regularity of the contacts `hash`, 0 to 1, with a contact at `contact_ns` if there is one in this window.
+    pub(super) fn regularity(&mut self, hash: u64, contact_ns: Option<u64>) -> Option<f32> {
+        let buckets = self.entries.len() / WAYS;
+        let start = (hash as usize & (buckets - 1)) * WAYS;
+        let tag = (hash >> 32) as u32;
+        let bucket = self.entries.get_mut(start..start + WAYS)?;
+        if let Some(entry) = bucket
+            .iter_mut()
+            .find(|entry| entry.tag == tag && entry.contacts > 0)
+        {
+            let since = contact_ns.map_or(0, |now_ns| now_ns.saturating_sub(entry.last_ns));
+            if since >= self.min_interval_ns.max(1) {
+                entry.interval((since as f64 / 1e9) as f32);
+                entry.last_ns += since;
+            }
+            return entry.regularity();
+        }
+        let first_ns = contact_ns?;
+        if let Some(weakest) = bucket.iter_mut().min_by(|a, b| a.rank().total_cmp(&b.rank())) {
+            *weakest = Entry {
+                tag,
+                contacts: 1,
+                last_ns: first_ns,
+                mean_s: 0.0,
+                variance_s2: 0.0,
+            };
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::keyed::Keyed;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn last(times_s: &[f64]) -> Option<f32> {
+        let mut contacts = Contacts::new(16, 10 * SECOND);
+        let mut regularity = None;
+        for s in times_s {
+            regularity = contacts.regularity(5, Some((s * 1e9) as u64));
+        }
+        regularity
+    }
+
+    #[test]
+    fn regularity_by_hand() {
+        assert_eq!(last(&[1.0, 61.0, 121.0]), None);
+        assert!((last(&[1.0, 61.0, 121.0, 181.0]).unwrap_or_default() - 1.0).abs() < 1e-6);
+        // Intervals 54, 66, 60: mean 60, population deviation √24 = 4.899.
+        let jitter = last(&[1.0, 55.0, 121.0, 181.0]).unwrap_or_default();
+        assert!(
+            (jitter - (1.0 - 2.0 * 24.0_f32.sqrt() / 60.0)).abs() < 1e-4,
+            "{jitter}"
+        );
+        // Irregular browsing.
+        assert!(last(&[1.0, 20.0, 400.0, 430.0]).unwrap_or(1.0) < 0.01);
+    }
+
+    #[test]
+    fn contacts_within_half_a_window_are_one() {
+        let burst = last(&[1.0, 2.0, 61.0, 62.0, 121.0, 122.0, 181.0, 183.0]).unwrap_or_default();
+        assert!((burst - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_million_single_contacts_do_not_displace_a_beacon() {
+        let keyed = Keyed::new(4);
+        let mut contacts = Contacts::new(1024, 10 * SECOND);
+        for beat in 1..10 {
+            contacts.regularity(keyed.pair(0, 0), Some(beat * 60 * SECOND));
+        }
+        for stranger in 0..1_000_000 {
+            contacts.regularity(keyed.pair(1, stranger), Some(600 * SECOND));
+        }
+        assert_eq!(contacts.entries.len(), 1024);
+        assert_eq!(
+            contacts.regularity(keyed.pair(0, 0), Some(600 * SECOND)),
+            Some(1.0)
+        );
+    }
+}
