@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use prometheus::{Counter, CounterVec, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, Registry};
 
+mod batch;
 #[cfg(test)]
 mod check;
 pub mod docs;
@@ -17,6 +18,7 @@ mod table;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 mod tests;
 
+pub use batch::BatchHistogram;
 pub use family::{Def, Kind};
 pub use openmetrics::Exemplar;
 pub use table::{Metrics, TABLE};
@@ -103,15 +105,10 @@ impl Metrics {
         }
     }
 
-    /// Observes a reconstruction error; the latest exemplar of each bucket is kept.
-    pub fn observe_error(&self, value: f64, exemplar: Option<Exemplar>) {
-        self.reconstruction_error.observe(value);
-        if let Some(exemplar) = exemplar {
-            let bucket = table::ERROR_BUCKETS.iter().position(|bound| value <= *bound);
-            let bucket = bucket.unwrap_or(table::ERROR_BUCKETS.len());
-            let mut kept = self.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.insert(bucket, exemplar);
-        }
+    /// Keeps an exemplar for the bucket of the reconstruction error that its value falls into.
+    pub fn keep_exemplar(&self, exemplar: Exemplar) {
+        let bucket = table::ERROR_BUCKETS.partition_point(|bound| *bound < exemplar.value);
+        self.exemplars.lock().unwrap_or_else(PoisonError::into_inner).insert(bucket, exemplar);
     }
 
     /// Writes all metrics.

@@ -268,7 +268,7 @@ pub const KEYS: &[Key] = &[
         default: "1",
         values: "0.001 to 1000",
         help: "How many false alarms a day are acceptable; thresholds are set to keep it.",
-        reloads: false,
+        reloads: true,
         set: |s, v| {
             v.number(0.001, 1_000.0)
                 .map(|budget| s.alarm_budget_per_day = budget)

@@ -1,8 +1,15 @@
 //! Values of labels, as closed lists: a label cannot take a value that is not written here or in the module it
 //! belongs to. It must never offer a value made from traffic.
 
-use super::family::Label;
 use sensor_common::counter::Skip;
+
+use super::family::Label;
+use crate::{
+    alert::{Behaviour, Severity},
+    engine::{Phase, Suppressed, Unscored},
+    features::RowKind,
+    probe::Mode,
+};
 
 /// Declares an enum whose variants are label values.
 macro_rules! label_values {
@@ -50,24 +57,12 @@ label_values! {
 }
 
 label_values! {
-    /// Height of a row.
-    RowKind {
-        /// One flow in one window.
-        Flow = "flow",
-        /// One host in one window.
-        Host = "host",
-    }
-}
-
-label_values! {
-    /// Why rows were not scored.
-    Unscored {
-        /// There is no model yet.
-        Learning = "learning",
+    /// Why whole windows were not scored, beside the reasons of the engine ([`Unscored`]).
+    Lost {
         /// Scoring fell behind and the window was given up.
         Backlog = "backlog",
-        /// Scoring failed.
-        Error = "error",
+        /// The last window was cut short by the end of the sensor.
+        Shutdown = "shutdown",
     }
 }
 
@@ -89,34 +84,6 @@ label_values! {
     }
 }
 
-label_values! {
-    /// How programs are attached.
-    AttachMode {
-        /// XDP in the driver.
-        Native = "native",
-        /// XDP behind the driver.
-        Generic = "generic",
-        /// TC, by BPF link.
-        Tcx = "tcx",
-        /// TC, by the clsact queueing discipline.
-        Clsact = "clsact",
-    }
-}
-
-label_values! {
-    /// What the sensor is doing.
-    Phase {
-        /// Counting normal traffic; nothing alarms.
-        Learning = "learning",
-        /// Training and setting thresholds.
-        Calibrating = "calibrating",
-        /// Scoring and alarming.
-        Detecting = "detecting",
-        /// Something is broken; see the log.
-        Degraded = "degraded",
-    }
-}
-
 const fn closed(name: &'static str, values: &'static [&'static str]) -> Label {
     Label {
         name,
@@ -133,11 +100,32 @@ const fn open(name: &'static str, bound: &'static str) -> Label {
     }
 }
 
-const SKIPS: [&str; Skip::ALL.len()] = {
-    let mut labels = [""; Skip::ALL.len()];
+/// The labels of an enum of another module.
+macro_rules! labels_of {
+    ($type:ty) => {{
+        const LABELS: [&str; <$type>::ALL.len()] = {
+            let mut labels = [""; <$type>::ALL.len()];
+            let mut index = 0;
+            while index < labels.len() {
+                labels[index] = <$type>::ALL[index].label();
+                index += 1;
+            }
+            labels
+        };
+        &LABELS
+    }};
+}
+
+/// Reasons of the engine, then those of this module.
+const UNSCORED_VALUES: [&str; Unscored::ALL.len() + Lost::VALUES.len()] = {
+    let mut labels = [""; Unscored::ALL.len() + Lost::VALUES.len()];
     let mut index = 0;
     while index < labels.len() {
-        labels[index] = Skip::ALL[index].label();
+        labels[index] = if index < Unscored::ALL.len() {
+            Unscored::ALL[index].label()
+        } else {
+            Lost::VALUES[index - Unscored::ALL.len()]
+        };
         index += 1;
     }
     labels
@@ -145,18 +133,18 @@ const SKIPS: [&str; Skip::ALL.len()] = {
 
 pub(super) const STAGE: Label = closed("stage", Stage::VALUES);
 pub(super) const CAUSE: Label = closed("cause", FlipCause::VALUES);
-pub(super) const ROW_KIND: Label = closed("kind", RowKind::VALUES);
-pub(super) const UNSCORED: Label = closed("reason", Unscored::VALUES);
+pub(super) const ROW_KIND: Label = closed("kind", labels_of!(RowKind));
+pub(super) const UNSCORED: Label = closed("reason", &UNSCORED_VALUES);
 pub(super) const SINK: Label = closed("sink", SinkName::VALUES);
 pub(super) const DROPPED: Label = closed("reason", DropReason::VALUES);
-pub(super) const MODE: Label = closed("mode", AttachMode::VALUES);
-pub(super) const SKIPPED: Label = closed("reason", &SKIPS);
+pub(super) const MODE: Label = closed("mode", labels_of!(Mode));
+pub(super) const SKIPPED: Label = closed("reason", labels_of!(Skip));
 pub(super) const INTERFACE: Label = open("interface", "watched interfaces, at most 12 and `other`");
 pub(super) const PROGRAM: Label = open("program", "the sensor's BPF programs");
-pub(super) const PHASE: Label = closed("phase", Phase::VALUES);
-pub(super) const ENDED: Label = open("reason", "the reasons a flow can end");
-pub(super) const SUPPRESSED: Label = open("reason", "the reasons of grouping");
-pub(super) const SEVERITY: Label = open("severity", "the five severities");
-pub(super) const BEHAVIOUR: Label = open("behaviour", "the behaviours that are named");
+pub(crate) const PHASE: Label = closed("phase", labels_of!(Phase));
+pub(super) const ENDED: Label = closed("reason", &["fin", "rst", "idle", "active", "evicted"]);
+pub(super) const SUPPRESSED: Label = closed("reason", labels_of!(Suppressed));
+pub(super) const SEVERITY: Label = closed("severity", labels_of!(Severity));
+pub(super) const BEHAVIOUR: Label = closed("behaviour", labels_of!(Behaviour));
 pub(super) const MODEL_ID: Label = open("id", "one value: the model in use");
 pub(super) const DETECTOR: Label = open("detector", "one value: the model in use");

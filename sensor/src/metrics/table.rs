@@ -2,7 +2,7 @@
 //! It must never hold a name that breaks the rules of Prometheus (tested).
 
 use super::{
-    Counter, CounterVec, Exemplars, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, MetricsError,
+    BatchHistogram, Counter, CounterVec, Exemplars, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, MetricsError,
     Registry,
     family::{Def, Family, Label},
     label::{
@@ -59,10 +59,8 @@ macro_rules! metrics {
     };
 }
 
-/// Reconstruction errors: squared robust z-scores, so decades say most.
-pub(super) const ERROR_BUCKETS: &[f64] = &[
-    0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 10_000.0,
-];
+/// The buckets that scoring counts in.
+pub(super) const ERROR_BUCKETS: &[f64] = &crate::engine::outcome::ERROR_BOUNDS;
 /// The histogram that carries exemplars.
 pub(super) const ERROR_NAME: &str = "sensor_reconstruction_error";
 const DRAIN_BUCKETS: &[f64] = &[0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0];
@@ -148,10 +146,10 @@ metrics! {
     /// Time to turn one window into scores.
     scoring_duration_seconds: Histogram = "sensor_scoring_duration_seconds" [] in SCORING_BUCKETS;
     /// Reconstruction error of rows; exemplars (OpenMetrics) carry the Community ID and the incident.
-    reconstruction_error: Histogram = "sensor_reconstruction_error" [] in ERROR_BUCKETS;
-    /// Rows over the alarm threshold, by kind.
+    reconstruction_error: BatchHistogram = "sensor_reconstruction_error" [] in ERROR_BUCKETS;
+    /// Hosts over the alarm threshold in a window, by the kind of their strongest row.
     alarms: IntCounterVec = "sensor_alarms_total" [ROW_KIND];
-    /// Rows over the threshold that led to no notification of their own, by the reason.
+    /// Alarms that led to no notification of their own, by the reason.
     alarms_suppressed: IntCounterVec = "sensor_alarms_suppressed_total" [SUPPRESSED];
     /// Incidents opened.
     incidents: IntCounterVec = "sensor_incidents_total" [SEVERITY, BEHAVIOUR];
@@ -159,13 +157,16 @@ metrics! {
     incidents_open: GaugeVec = "sensor_incidents_open" [SEVERITY];
     /// False alarms a day that the operator accepts.
     alarm_budget_per_day: Gauge = "sensor_alarm_budget_per_day" [];
-    /// Incidents opened in the last 24 hours, or since start scaled to a day once an hour has passed.
+    /// Incidents opened in the last 24 hours.
     alarm_rate_per_day: Gauge = "sensor_alarm_rate_per_day" [];
 
     /// The model in use; always 1, absent while there is none.
     model_info: GaugeVec = "sensor_model_info" [MODEL_ID, DETECTOR];
     /// When the model in use was trained, as Unix time.
     model_trained_timestamp_seconds: Gauge = "sensor_model_trained_timestamp_seconds" [];
+    /// Share of rows above the 90 % quantile of calibration over the share expected: 1 while traffic is as it was in
+    /// learning; 0 without a model.
+    model_drift_ratio: Gauge = "sensor_model_drift_ratio" [];
     /// Models put into use.
     model_swaps: IntCounter = "sensor_model_swaps_total" [];
     /// Models that could not be put into use or saved.

@@ -48,32 +48,19 @@ fn full() -> Metrics {
             .with_label_values(&["journal", reason])
             .inc();
     }
-    for severity in ["info", "low", "medium", "high", "critical"] {
-        metrics.incidents_open.with_label_values(&[severity]).set(1.0);
-        for behaviour in 0..12 {
-            metrics
-                .incidents
-                .with_label_values(&[severity, &format!("b{behaviour}")])
-                .inc();
+    for severity in crate::alert::Severity::ALL {
+        metrics.incidents_open.with_label_values(&[severity.label()]).set(1.0);
+        for behaviour in crate::alert::Behaviour::ALL {
+            metrics.incidents.with_label_values(&[severity.label(), behaviour.label()]).inc();
         }
-    }
-    for reason in 0..6 {
-        metrics
-            .flows_ended
-            .with_label_values(&[&format!("r{reason}")])
-            .inc();
-        metrics
-            .alarms_suppressed
-            .with_label_values(&[&format!("r{reason}")])
-            .inc();
     }
     metrics
         .model_info
         .with_label_values(&["m", "autoencoder"])
         .set(1.0);
-    metrics.observe_error(0.5, None);
-    metrics.observe_error(2.0, Some(exemplar(2.0)));
-    metrics.observe_error(1e9, Some(exemplar(1e9)));
+    metrics.reconstruction_error.add(&[1, 0, 0, 0, 0, 2, 3, 0, 0, 0, 0, 0, 4], 1e9);
+    metrics.keep_exemplar(exemplar(2.0));
+    metrics.keep_exemplar(exemplar(1e9));
     metrics
 }
 
@@ -188,6 +175,29 @@ fn names_follow_the_rules_of_prometheus() {
         }
     }
     assert!(TABLE.iter().any(|def| def.name == table::ERROR_NAME));
+}
+
+#[test]
+fn batches_add_up_to_cumulative_buckets() {
+    let metrics = Metrics::new().unwrap();
+    metrics.reconstruction_error.add(&[1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4], 5000.5);
+    metrics.reconstruction_error.add(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0.5);
+    let samples = parse(&metrics.render(Format::Classic).unwrap(), false).unwrap();
+    let value = |name: &str, bound: &str| {
+        let found = samples.iter().find(|s| s.name == name && s.labels.get("le").is_none_or(|le| le == bound));
+        found.map(|sample| sample.value)
+    };
+    assert_eq!(value("sensor_reconstruction_error_bucket", "0.003"), Some(2.0));
+    assert_eq!(value("sensor_reconstruction_error_bucket", "1000"), Some(4.0));
+    assert_eq!(value("sensor_reconstruction_error_bucket", "+Inf"), Some(8.0));
+    assert_eq!(value("sensor_reconstruction_error_sum", ""), Some(5001.0));
+}
+
+#[test]
+fn every_reason_a_flow_ends_for_is_a_known_label() {
+    let declared = TABLE.iter().find(|def| def.name == "sensor_flows_ended_total").unwrap().labels[0].values;
+    let given: Vec<_> = crate::window::FlowsEnded::default().by_reason().iter().map(|(reason, _)| *reason).collect();
+    assert_eq!(declared, given);
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub struct ProbeSettings {
     pub clock: u32,
     /// Secret of the hashes; drawn from the kernel's random source if `None`.
     pub seed: Option<Seed>,
+    /// Further load-time constants, for the benchmark's object.
+    #[doc(hidden)]
+    pub globals: Vec<(&'static str, u32)>,
 }
 
 impl Default for ProbeSettings {
@@ -48,6 +51,7 @@ impl Default for ProbeSettings {
             kernel_log: true,
             clock: CLOCK_KTIME,
             seed: None,
+            globals: Vec::new(),
         }
     }
 }
@@ -112,9 +116,10 @@ impl Probe {
             .override_global("BUCKETS", &layout.buckets, true)
             .override_global("CLOCK", &settings.clock, true)
             .override_global("KERNEL_LOG", &log_level, true);
-        let mut ebpf = loader
-            .load(object)
-            .map_err(|error| ProbeError::load("the BPF object", &error))?;
+        for (name, value) in &settings.globals {
+            loader.override_global(*name, value, true);
+        }
+        let mut ebpf = loader.load(object).map_err(|error| ProbeError::load("the BPF object", &error))?;
         let control = Mapping::new(map(&ebpf, "CONTROL")?, "the control map", 0, 1)?;
         let seed = settings.seed.map_or_else(kernel::random_seed, Ok)?;
         initialise(&control, seed)?;
