@@ -154,10 +154,8 @@ fn bpf_lints() -> Command {
         .arg(target);
     command.args(["--", "-D", "warnings"]);
     command.env("RUSTC_BOOTSTRAP", "1");
-    command.env(
-        "CARGO_ENCODED_RUSTFLAGS",
-        format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH),
-    );
+    let arch = format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH);
+    command.env("CARGO_ENCODED_RUSTFLAGS", format!("{arch}\x1f-Ctarget-cpu=v3"));
     command
 }
 
