@@ -1,7 +1,13 @@
 //! What the BPF tests share: a sink that keeps everything, a loaded probe, test runs on one CPU.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unsafe_code, reason = "tests")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unsafe_code,
+    reason = "tests"
+)]
 
 use aya::programs::{TestRun as _, TestRunOptions};
 use sensor::{
@@ -11,7 +17,14 @@ use sensor::{
 use sensor_common::{counter::Counters, flow::FlowRecord, layout::CLOCK_SUPPLIED, overflow::OverflowCell};
 
 /// Seed of the hashes in tests that compare tables.
-pub const SEED: [u64; 6] = [1, 0x1234_5678_9abc_def0, 3, 0xfeed_f00d_dead_beef, 5, 0x0bad_cafe_1357_9bdf];
+pub const SEED: [u64; 6] = [
+    1,
+    0x1234_5678_9abc_def0,
+    3,
+    0xfeed_f00d_dead_beef,
+    5,
+    0x0bad_cafe_1357_9bdf,
+];
 
 /// Keeps what a drain hands over.
 #[derive(Debug, Default, PartialEq)]
@@ -43,7 +56,11 @@ impl Collected {
     }
 
     pub fn flow_packets(&self) -> u64 {
-        self.records.iter().flat_map(|record| record.half).map(|half| u64::from(half.packets)).sum()
+        self.records
+            .iter()
+            .flat_map(|record| record.half)
+            .map(|half| u64::from(half.packets))
+            .sum()
     }
 
     pub fn overflow_packets(&self) -> u64 {
@@ -53,7 +70,11 @@ impl Collected {
     /// The law of the books, and that the sketch holds what the counter says.
     #[track_caller]
     pub fn assert_balanced(&self) {
-        assert_eq!(self.overflow_packets(), self.books.overflow_packets, "sketch and counter");
+        assert_eq!(
+            self.overflow_packets(),
+            self.books.overflow_packets,
+            "sketch and counter"
+        );
         assert_eq!(
             self.books.seen_packets,
             self.flow_packets() + self.books.overflow_packets + self.books.skipped_packets(),
@@ -62,8 +83,10 @@ impl Collected {
     }
 
     pub fn sorted(mut self) -> Self {
-        self.records.sort_by_key(|record| (record.key, record.first_ns, record.last_ns));
-        self.cells.sort_by_key(|cell| (cell.target, cell.port, cell.proto, cell.packets));
+        self.records
+            .sort_by_key(|record| (record.key, record.first_ns, record.last_ns));
+        self.cells
+            .sort_by_key(|cell| (cell.target, cell.port, cell.proto, cell.packets));
         self
     }
 }
@@ -93,14 +116,26 @@ pub fn supplied(table_bytes: u64) -> (Probe, Drainer) {
 
 /// Sends a frame through the XDP program by test run.
 pub fn run_xdp(probe: &Probe, program: &str, frame: &[u8], repeat: u32) {
-    let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
-    let result = probe.xdp(program).expect("program").test_run(options).expect("test run");
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        repeat,
+        ..TestRunOptions::new()
+    };
+    let result = probe
+        .xdp(program)
+        .expect("program")
+        .test_run(options)
+        .expect("test run");
     assert_eq!(result.return_value, 2, "XDP_PASS");
 }
 
 /// Sends a frame through a TC program by test run; `false` if the kernel takes no socket buffer that short.
 pub fn run_tc(probe: &Probe, program: &str, frame: &[u8], repeat: u32) -> bool {
-    let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        repeat,
+        ..TestRunOptions::new()
+    };
     match probe.classifier(program).expect("program").test_run(options) {
         Ok(result) => {
             assert_eq!(result.return_value as i32, -1, "TCX_NEXT");
