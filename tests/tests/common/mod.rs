@@ -1,6 +1,6 @@
 //! What the BPF tests share: a sink that keeps everything, a loaded probe, test runs on one CPU.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
