@@ -90,32 +90,44 @@ impl Hosts {
 
     /// Starts a window: gives every endpoint its entry and sums the flows.
     pub(super) fn fill(&mut self, window: &Window, window_ns: u64, local: &LocalNetworks, history: &History) {
+        self.number(window, local, |_, _| {});
+        if self.over_limit > 0 {
+            self.number(window, local, |hosts, window| {
+                hosts.admit(window, local, |address| history.knows(address));
+                hosts.admit(window, local, |address| local.contains(address));
+            });
+        }
+        let grace_ns = grace_ns(window_ns);
+        let ends = core::mem::take(&mut self.ends);
+        for (flow, ends) in window.flows.iter().zip(&ends) {
+            self.sum(flow, *ends, is_judged(flow, window.end_ns, grace_ns), local);
+        }
+        self.ends = ends;
+    }
+
+    /// Numbers the two ends of every flow, after those hosts that `first` admits.
+    fn number(&mut self, window: &Window, local: &LocalNetworks, first: impl FnOnce(&mut Self, &Window)) {
         self.index.clear();
         self.list.clear();
         self.ends.clear();
         self.over_limit = 0;
-        // Victims of overflow first: in a flood they are what matters.
+        // Victims of overflow before all: in a flood they are what matters.
         for cell in &window.overflow {
             self.entry(&cell.target, local);
         }
-        if window.flows.len() * 2 + self.list.len() > self.limit {
-            self.admit(window, local, |address| history.knows(address));
-            self.admit(window, local, |address| local.contains(address));
-        }
-        let grace_ns = grace_ns(window_ns);
+        first(self, window);
         let mut last = None;
         for flow in &window.flows {
             let [low, high] = &flow.key.addr;
             // Flows are sorted by their lower address: it is mostly the one before.
-            let first = match last {
+            let number = match last {
                 Some((address, number)) if address == *low => number,
                 _ => self.entry(low, local),
             };
-            last = Some((*low, first));
-            let ends = [first, self.entry(high, local)];
+            last = Some((*low, number));
+            let ends = [number, self.entry(high, local)];
             self.ends.push(ends);
             self.over_limit += ends.iter().filter(|&&end| end >= NO_ENTRY).count() as u64;
-            self.sum(flow, ends, is_judged(flow, window.end_ns, grace_ns), local);
         }
     }
 
