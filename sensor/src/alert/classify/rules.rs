@@ -215,7 +215,7 @@ impl Scene<'_> {
                 return Some(finding);
             }
         }
-        if outbound.flows >= FLOOD_ATTEMPTS && 5 * outbound.peer.count >= 4 * outbound.flows {
+        if 5 * outbound.peer.count >= 4 * outbound.flows {
             let victim = outbound.peer.value;
             let around = self.surroundings.get(&victim)?;
             return self.flood(flagged, &victim, &self.facts(&victim), around);

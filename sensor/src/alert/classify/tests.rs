@@ -205,6 +205,33 @@ fn a_flood_from_one_source_names_it_and_one_seen_only_in_the_overflow_names_the_
 }
 
 #[test]
+fn flagged_sources_lead_to_a_victim_that_is_not_flagged_itself() {
+    let mut scenery = Scenery::default();
+    for source in 20..220 {
+        scenery.flow(source, 5, 6, (2000, 80), 1.0);
+    }
+    scenery.hosts.push((
+        host(5),
+        HostFacts {
+            sources: 200,
+            syns_received: 200,
+            ..HostFacts::default()
+        },
+    ));
+    let flags: Vec<Flagged> = (20..220).map(|source| flagged(source, 2.0)).collect();
+    let found = classify(&scenery.rows(), &flags, &|_| 3.0);
+    assert_eq!(found.list.len(), 1);
+    assert_eq!(
+        (found.list[0].behaviour, found.list[0].subject),
+        (Behaviour::SynFlood, host(5))
+    );
+    assert_eq!(
+        (found.list[0].hosts, found.absorbed, found.over_limit),
+        (200, 199, 0)
+    );
+}
+
+#[test]
 fn victims_and_bystanders_are_absorbed_and_strangers_are_not() {
     let mut scenery = Scenery::default();
     for port in 1..60 {
