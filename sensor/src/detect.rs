@@ -34,6 +34,18 @@ pub(crate) fn below(rng: &mut Seeded, bound: usize) -> usize {
     ((u128::from(rng.next_u64()) * bound as u128) >> 64) as usize
 }
 
+/// Sum of squares in eight running sums, so that the compiler can use vector registers.
+pub(crate) fn sum_of_squares(values: &[f32]) -> f32 {
+    let (eights, rest) = values.as_chunks::<8>();
+    let mut sums = [0f32; 8];
+    for eight in eights {
+        for (sum, value) in sums.iter_mut().zip(eight) {
+            *sum += value * value;
+        }
+    }
+    sums.iter().sum::<f32>() + rest.iter().map(|value| value * value).sum::<f32>()
+}
+
 /// The value at `share` (0..=1) of an ascending slice, linearly interpolated (Hyndman and Fan 1996, type 7);
 /// 0 for an empty slice.
 pub(crate) fn quantile(ascending: &[f32], share: f64) -> f32 {

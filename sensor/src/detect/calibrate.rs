@@ -8,6 +8,8 @@
 //! (kind of row) has its own threshold and an equal part of the budget (Bonferroni), so that the heavy tail of one
 //! kind does not blind the other.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::tail::{PValue, Tail};
@@ -17,10 +19,17 @@ const MIN_FAMILY_ROWS: usize = 200;
 /// A family's normaliser is at least this share of the pooled one: a very regular family must not cry at its first
 /// small irregularity.
 const MIN_NORMALISER_SHARE: f32 = 0.2;
+/// Rows of one unit that count for a family's distribution: a scan while learning is one unit with many rows.
+const MAX_UNIT_ROWS: usize = 32;
 /// At most this share of calibration units may be set aside as foreign (an attack during learning).
 const MAX_FOREIGN_SHARE: f64 = 0.05;
 /// No threshold below this many times the 90 % quantile of rows.
 const MIN_THRESHOLD: f64 = 2.0;
+/// Where the data do not reach the rate asked for, no threshold below `MIN_THRESHOLD + PRIOR / √n` for n units, by pool.
+/// What short learning has not seen is mostly the rare but ordinary: a refused connection, a stalled download. Such a
+/// flow row reaches strength 10 to 20 in our synthetic traffic, a host row 5; scans and floods reach hundreds as host
+/// rows. So a single flow needs more to stand out than a whole host.
+const PRIOR: [f64; 2] = [500.0, 100.0];
 /// Nanoseconds of a day.
 const DAY_NS: f64 = 86_400e9;
 
@@ -90,8 +99,21 @@ impl Calibration {
         units_per_window: f64,
         window_ns: u64,
     ) -> Self {
+        let mut of_unit: BTreeMap<(usize, u32), usize> = BTreeMap::new();
+        let counted: Vec<&ScoredRow> = rows
+            .iter()
+            .filter(|row| {
+                let count = of_unit.entry((row.pool, row.unit)).or_default();
+                *count += 1;
+                *count <= MAX_UNIT_ROWS
+            })
+            .collect();
         let scores = |keep: &dyn Fn(&ScoredRow) -> bool| -> Vec<f32> {
-            rows.iter().filter(|row| keep(row)).map(|row| row.score).collect()
+            counted
+                .iter()
+                .filter(|row| keep(row))
+                .map(|row| row.score)
+                .collect()
         };
         let pools: Vec<Group> = pool_names
             .iter()
@@ -177,7 +199,8 @@ impl Calibration {
         let share = alarm_budget_per_day / self.units.len().max(1) as f64;
         self.units
             .iter()
-            .map(|units| self.threshold(units, share))
+            .zip(PRIOR.into_iter().chain(std::iter::repeat(PRIOR[1])))
+            .map(|(units, prior)| self.threshold(units, prior, share))
             .collect()
     }
 
@@ -186,8 +209,8 @@ impl Calibration {
     /// Within the data and the reach of the tail model this is the quantile asked for. Beyond it nothing can be
     /// promised from the data, so the threshold is conservative: the quantile at the end of the reach widened by half
     /// for every further power of ten, and at least the largest calibration strength times `1 + 10/√n` (n units: twice
-    /// it for 100 of them, 1.1 times it for 10,000).
-    fn threshold(&self, units: &Tail, alarm_budget_per_day: f64) -> Threshold {
+    /// it for 100 of them, 1.1 times it for 10,000) and `2 + prior/√n`.
+    fn threshold(&self, units: &Tail, prior: f64, alarm_budget_per_day: f64) -> Threshold {
         let windows_per_day = DAY_NS / self.window_ns.max(1) as f64;
         let asked_p = alarm_budget_per_day / (windows_per_day * f64::from(self.units_per_window.max(1.0)));
         let asked_p = asked_p.clamp(1e-12, 0.5);
@@ -200,6 +223,7 @@ impl Calibration {
                 strength *= 1.0 + 0.5 * (end / asked_p).log10();
             }
             strength = strength.max(f64::from(units.largest()) * (1.0 + 10.0 / n.sqrt()));
+            strength = strength.max(MIN_THRESHOLD + prior / n.sqrt());
         }
         Threshold {
             strength: strength.max(MIN_THRESHOLD),
@@ -244,12 +268,12 @@ impl Group {
 
 /// Drops units that stand so far off the others that they are another kind of thing (an attack while learning), at
 /// most [`MAX_FOREIGN_SHARE`] of them: above five times the 90 % quantile and, on a log scale, above the upper quartile
-/// by four times the distance of the quartiles. Returns how many.
+/// by two and a half times the distance of the quartiles. Returns how many.
 fn set_foreign_aside(strengths: &mut Vec<f32>) -> u64 {
     strengths.sort_unstable_by(f32::total_cmp);
     let at = |share: f64| super::quantile(strengths, share).max(1e-6);
     let (lower, upper) = (at(0.25).ln(), at(0.75).ln());
-    let fence = (upper + 4.0 * (upper - lower)).exp().max(5.0 * at(0.9));
+    let fence = (upper + 2.5 * (upper - lower)).exp().max(5.0 * at(0.9));
     let foreign = strengths.len() - strengths.partition_point(|strength| *strength <= fence);
     let most = (strengths.len() as f64 * MAX_FOREIGN_SHARE).floor() as usize;
     let dropped = foreign.min(most);

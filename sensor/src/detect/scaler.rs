@@ -6,8 +6,11 @@
 //! *excess*, so that the network's behaviour outside of training cannot hide it. Columns that were constant in
 //! training carry no information for the network and are dropped from it, but a departure from the constant is excess.
 
+mod lanes;
+
 use serde::{Deserialize, Serialize};
 
+use self::lanes::Lanes;
 use super::quantile;
 
 /// Largest scaled value that the network sees.
@@ -119,7 +122,7 @@ impl Scaler {
     }
 
     /// Scales rows for the network: `inputs` gets the clamped values, `weights` 1 where the network's error counts
-    /// (present, active) and 0 elsewhere, `excess` each row's summed squared excess. All three are cleared first.
+    /// (present, active) and 0 elsewhere, `excess` each row's summed squared excess. All three are overwritten.
     pub fn apply(
         &self,
         values: &[f32],
@@ -127,18 +130,17 @@ impl Scaler {
         weights: &mut Vec<f32>,
         excess: &mut Vec<f32>,
     ) {
-        inputs.clear();
-        weights.clear();
+        let width = self.columns.len().max(1);
+        let whole = values.len() / width * width;
+        inputs.resize(whole, 0.0);
+        weights.resize(whole, 0.0);
         excess.clear();
-        for row in values.chunks_exact(self.columns.len().max(1)) {
-            let mut beyond_sum = 0.0;
-            for (value, column) in row.iter().zip(&self.columns) {
-                let (input, beyond, weight) = column.scale_value(*value);
-                inputs.push(input);
-                weights.push(weight);
-                beyond_sum += beyond * beyond;
-            }
-            excess.push(beyond_sum);
+        let mut lanes = Lanes::of(&self.columns);
+        let out = inputs
+            .chunks_exact_mut(width)
+            .zip(weights.chunks_exact_mut(width));
+        for (row, (inputs, weights)) in values.chunks_exact(width).zip(out) {
+            excess.push(lanes.scale(row, inputs, weights));
         }
     }
 }
@@ -151,11 +153,11 @@ impl Column {
             return (0.0, 0.0, 0.0);
         }
         let forward = if self.log1p { signed_ln_1p(value) } else { value };
-        let scaled = (forward - self.median) / self.scale;
-        let clamped = scaled.clamp(self.low, self.high);
+        let scaled = (forward - self.median) * (1.0 / self.scale);
+        let clamped = scaled.max(self.low).min(self.high);
         let beyond = compress((scaled - clamped).abs());
         let weight = if self.active { 1.0 } else { 0.0 };
-        (clamped * weight, beyond, weight)
+        (if self.active { clamped } else { 0.0 }, beyond, weight)
     }
 
     /// Excess of a raw value beyond the training range, in compressed scaled units.
@@ -246,7 +248,7 @@ pub fn signed_ln_1p(value: f32) -> f32 {
     // ln m = 2·artanh s = 2(s + s³/3 + s⁵/5 + s⁷/7 + …)
     let series = s * (2.0 + s2 * (0.666_666_7 + s2 * (0.4 + s2 * (0.285_714_3 + s2 * 0.222_222_2))));
     let ln = exponent as f32 * core::f32::consts::LN_2 + series;
-    if value < 0.0 { -ln } else { ln }
+    f32::from_bits(ln.to_bits() | (value.to_bits() & 0x8000_0000))
 }
 
 #[cfg(test)]
@@ -293,6 +295,24 @@ mod tests {
         let (a, b) = (column(&clean, LOG), column(&bad, LOG));
         assert!((a.median - b.median).abs() < 0.1, "{a:?} {b:?}");
         assert!((a.scale / b.scale - 1.0).abs() < 0.3, "{a:?} {b:?}");
+    }
+
+    #[test]
+    fn whole_rows_scale_bit_for_bit_like_single_values() {
+        let values: Vec<f32> = (0..500).map(|i| (i as f32 * 0.37).sin() * 50.0).collect();
+        let scaler = Scaler::fit(&values, &[LOG, UNIT, LOG, UNIT, LOG]);
+        let row = [1e9, f32::NAN, -3.0, 1e20, f32::INFINITY];
+        let (mut inputs, mut weights, mut excess) = (Vec::new(), Vec::new(), Vec::new());
+        scaler.apply(&row, &mut inputs, &mut weights, &mut excess);
+        let mut sum = 0.0;
+        for ((value, column), input) in row.iter().zip(scaler.columns()).zip(&inputs) {
+            assert_eq!(column.input(*value).to_bits(), input.to_bits());
+            sum += column.excess(*value).powi(2);
+        }
+        assert!(
+            (sum / excess[0] - 1.0).abs() < 1e-6 && sum > 1000.0,
+            "{sum} {excess:?}"
+        );
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::{Flagged, MAX_TARGETS};
 
 /// Flow rows kept per side as examples.
 const MAX_SAMPLE: usize = 8;
+/// Hosts followed at most because flagged hosts talk to them.
+const MAX_COURTED: usize = 16;
 /// Other ends of flagged hosts followed at most.
 const MAX_HOSTS: usize = 1024;
 
@@ -83,6 +85,17 @@ impl Surroundings {
         let mut hosts = HashMap::with_hasher(foldhash::fast::FixedState::default());
         for host in flagged {
             hosts.insert(host.host, Around::default());
+        }
+        // Those whom most flagged hosts talk to: the sources of a flood lead to its victim.
+        let mut courted: HashMap<[u8; 16], u64, _> =
+            HashMap::with_hasher(foldhash::fast::FixedState::default());
+        for key in flow.keys.iter().filter(|key| hosts.contains_key(&key.initiator)) {
+            *courted.entry(key.responder).or_default() += 1;
+        }
+        let mut courted: Vec<([u8; 16], u64)> = courted.into_iter().filter(|(_, flows)| *flows > 1).collect();
+        courted.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        for (host, _) in courted.into_iter().take(MAX_COURTED) {
+            hosts.entry(host).or_default();
         }
         // The other ends of a few too: a flagged source leads to its victim, a flagged victim to its scanner.
         if flagged.len() <= MAX_TARGETS {
