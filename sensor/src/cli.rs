@@ -211,6 +211,10 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         }
         Command::Doctor(source) => {
             let settings = Loader::new(&source, format).load()?;
+            // A name that does not exist is wrong usage, not a missing feature.
+            for name in settings.interfaces.iter().filter_map(config::Pattern::literal) {
+                crate::probe::follow::link(name)?;
+            }
             let report = crate::doctor::examine(&settings);
             print(&report.to_string())?;
             Ok(if report.complete() { 0 } else { exit::PRIVILEGE })

@@ -34,11 +34,7 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
             let known: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
             let subject = format!("interface {pattern}");
             let known = format!("interfaces here: {}", known.join(", "));
-            findings.push(if pattern.literal().is_some() {
-                Finding::missing(subject, "does not exist", known)
-            } else {
-                Finding::note(subject, "matches nothing now", known)
-            });
+            findings.push(Finding::note(subject, "matches nothing now", known));
         }
         findings.extend(matching.into_iter().flat_map(one));
     }

@@ -172,3 +172,7 @@ impl<T: Tables> DrainStage<T> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;
