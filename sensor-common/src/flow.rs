@@ -228,10 +228,25 @@ impl FlowRecord {
         self.count(parsed, seen);
     }
 
+    /// Ticks after the first packet plus 1: 1 if the clock stepped back, `u32::MAX` for an hour and more.
+    #[inline(always)]
+    fn tick(&self, now_ns: u64) -> u32 {
+        let gap = if now_ns > self.first_ns {
+            (now_ns - self.first_ns) / TICK_NS
+        } else {
+            0
+        };
+        if gap >= u32::MAX as u64 {
+            u32::MAX
+        } else {
+            gap as u32 + 1
+        }
+    }
+
     #[inline(always)]
     fn count(&mut self, parsed: &Parsed, seen: &Sighting) {
         if parsed.tcp_flags & 0x02 != 0 && parsed.key.proto == 6 {
-            let tick = (seen.now_ns.wrapping_sub(self.first_ns) / TICK_NS) as u32 + 1;
+            let tick = self.tick(seen.now_ns);
             if parsed.tcp_flags & 0x10 == 0 {
                 if self.syn_tick == 0 {
                     self.syn_tick = tick;

@@ -15,13 +15,16 @@ use bytemuck::Zeroable;
 
 use crate::{
     counter::Skip,
-    flow::{FlowKey, NET_ARP, TUNNEL_NONE},
+    flow::{FlowKey, NET_ARP, TUNNEL_NONE, VLAN_NONE},
     packet::{Packet, be16},
 };
 
 use self::tunnel::Tunnel;
 
 pub use self::link::{ETH_ARP, ETH_IPV4, ETH_IPV6};
+
+/// Bytes of one VLAN tag.
+pub const TAG_LEN: u32 = 4;
 
 /// Where in the frame parsing begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +76,8 @@ pub struct Parsed {
     pub key: FlowKey,
     /// Bytes behind the transport header, by the IP length field but never more than the frame holds.
     pub payload_len: u32,
-    /// Bytes before the transport payload, link header included: what segmentation repeats.
+    /// Bytes before the transport payload, link header and a tag beside the frame included: what segmentation
+    /// repeats.
     pub header_len: u32,
     /// TCP window field.
     pub tcp_window: u16,
@@ -130,6 +134,9 @@ pub fn parse_into<P: Packet + ?Sized>(packet: &P, frame: &Frame, parsed: &mut Pa
     {
         // A tunnel whose inside cannot be parsed stays the outer flow that is in `parsed` by now.
         inside(packet, &tunnel, frame.len, core::hint::black_box(parsed));
+    }
+    if frame.tag != VLAN_NONE {
+        parsed.header_len += TAG_LEN;
     }
     Ok(())
 }

@@ -13,14 +13,14 @@ use aya_ebpf::{
 use aya_log_ebpf::warn;
 use sensor_common::{
     counter::Counters,
-    flow::{Sighting, VLAN_PRESENT},
+    flow::{Sighting, VLAN_NONE, VLAN_PRESENT},
     layout::{
         CLOCK_COARSE, CLOCK_JIFFIES, CLOCK_SUPPLIED, Control, IFACE_L3, IFACE_PROBES, IFACES as IFACE_SLOTS,
         IfaceSlot, Layout,
     },
     observe::{self, Tables, Wire},
     overflow::{CELLS, OverflowCell},
-    parse::{Frame, Parsed, Start},
+    parse::{Frame, Parsed, Start, TAG_LEN},
     table::Bucket,
 };
 
@@ -33,8 +33,6 @@ use crate::{
 const HEADER_ROOM: u32 = 192;
 /// Ethernet header.
 const ETHERNET_LEN: u32 = 14;
-/// One VLAN tag.
-const TAG_LEN: u32 = 4;
 
 /// Which counter of the interface a frame belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,10 +94,15 @@ pub fn xdp(ctx: &XdpContext, frags: bool) {
         let link = if start == Start::Ip { 0 } else { ETHERNET_LEN };
         let mut seen = Sighting::packet(now(control), len);
         if let Some(parsed) = parsed
-            && len > slot.mtu + link + 2 * TAG_LEN
             && slot.mtu != 0
         {
-            divide(&mut seen, slot.mtu + link, parsed);
+            // The MTU holds for what is behind the tags.
+            let outer = u32::from(parsed.key.vlan[0] != VLAN_NONE);
+            let inner = u32::from(parsed.key.vlan[1] != VLAN_NONE);
+            let longest = slot.mtu + link + (outer + inner) * TAG_LEN;
+            if len > longest && parsed.header_len < longest {
+                divide(&mut seen, longest - parsed.header_len, parsed);
+            }
         }
         seen
     };
@@ -168,9 +171,14 @@ pub fn tc(ctx: &TcContext, direction: Direction) {
         // A tag that the device will insert is on the wire, too.
         let tag_len = if tagged == 0 { 0 } else { TAG_LEN };
         let mut seen = Sighting::packet(now(control), skb_len + tag_len);
-        if segments > 1 && parsed.is_some() {
-            seen.segments = segments;
-            seen.segment_len = segment_len;
+        if let Some(parsed) = parsed {
+            if segments > 1 {
+                seen.segments = segments;
+                seen.segment_len = segment_len;
+            } else if segment_len != 0 {
+                // Frames of virtual machines and of tun say how long a segment is, but not how many there are.
+                divide(&mut seen, segment_len, parsed);
+            }
         }
         seen
     };
@@ -194,13 +202,12 @@ pub fn tc(ctx: &TcContext, direction: Direction) {
     }
 }
 
-/// Segments of a frame that is longer than the device may send: all but the last are full.
+/// Segments of `segment_len` payload bytes each, the last one shorter.
 #[inline(always)]
-fn divide(seen: &mut Sighting, longest: u32, parsed: &Parsed) {
-    if parsed.header_len < longest && parsed.header_len < seen.len {
-        let full = longest - parsed.header_len;
-        seen.segment_len = full;
-        seen.segments = (seen.len - parsed.header_len).div_ceil(full);
+fn divide(seen: &mut Sighting, segment_len: u32, parsed: &Parsed) {
+    if parsed.header_len < seen.len && seen.len - parsed.header_len > segment_len {
+        seen.segment_len = segment_len;
+        seen.segments = (seen.len - parsed.header_len).div_ceil(segment_len);
     }
 }
 

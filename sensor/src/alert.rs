@@ -145,6 +145,9 @@ mod tests {
     fn mapped_addresses_are_written_as_ipv4() {
         let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 7];
         assert_eq!(address_text(&mapped), "192.0.2.7");
-        assert_eq!(address_text(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]), "2001:db8::1");
+        assert_eq!(
+            address_text(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+            "2001:db8::1"
+        );
     }
 }

@@ -16,6 +16,9 @@ pub mod scaler;
 pub mod tail;
 pub mod train;
 
+/// Name of the detector in manifests, metrics and alerts.
+pub const DETECTOR: &str = "autoencoder";
+
 /// The seeded generator used for all random choices of this module: the same stream on every platform.
 pub type Seeded = rand_chacha::ChaCha8Rng;
 
@@ -34,10 +37,24 @@ pub(crate) fn below(rng: &mut Seeded, bound: usize) -> usize {
 /// The value at `share` (0..=1) of an ascending slice, linearly interpolated (Hyndman and Fan 1996, type 7);
 /// 0 for an empty slice.
 pub(crate) fn quantile(ascending: &[f32], share: f64) -> f32 {
-    let Some(last) = ascending.len().checked_sub(1) else { return 0.0 };
+    let Some(last) = ascending.len().checked_sub(1) else {
+        return 0.0;
+    };
     let position = share.clamp(0.0, 1.0) * last as f64;
     let index = position.floor() as usize;
     let low = ascending.get(index).copied().unwrap_or(0.0);
     let high = ascending.get((index + 1).min(last)).copied().unwrap_or(low);
     low + (high - low) * (position - index as f64) as f32
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

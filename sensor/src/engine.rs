@@ -86,7 +86,7 @@ pub struct Engine {
     /// Traffic time to collect before the next attempt to train.
     goal_ns: u64,
     problem: Option<TrainError>,
-    model: Option<(Arc<Model>, Threshold)>,
+    model: Option<(Arc<Model>, Vec<Threshold>)>,
     incidents: Incidents,
     /// Incidents opened, by hour of wall time, the last 24.
     opened_by_hour: VecDeque<(i64, u64)>,
@@ -137,23 +137,23 @@ impl Engine {
         self.model.as_ref().map(|(model, _)| model)
     }
 
-    /// The alarm threshold in use, and what it rests on.
-    pub fn threshold(&self) -> Option<Threshold> {
-        self.model.as_ref().map(|(_, threshold)| *threshold)
+    /// The alarm thresholds in use by kind of row, and what they rest on; empty without a model.
+    pub fn thresholds(&self) -> &[Threshold] {
+        self.model.as_ref().map_or(&[], |(_, thresholds)| thresholds)
     }
 
     /// Changes the alarm budget; takes effect with the next window.
     pub fn set_alarm_budget(&mut self, alarm_budget_per_day: f64) {
         self.settings.alarm_budget_per_day = alarm_budget_per_day;
-        if let Some((model, threshold)) = &mut self.model {
-            *threshold = model.calibration.threshold(alarm_budget_per_day);
+        if let Some((model, thresholds)) = &mut self.model {
+            *thresholds = model.calibration.thresholds(alarm_budget_per_day);
         }
     }
 
     /// Uses a model from the next window on.
     pub fn install(&mut self, model: Arc<Model>) {
-        let threshold = model.calibration.threshold(self.settings.alarm_budget_per_day);
-        self.model = Some((model, threshold));
+        let thresholds = model.calibration.thresholds(self.settings.alarm_budget_per_day);
+        self.model = Some((model, thresholds));
         self.phase = Phase::Detecting;
         self.drift = 1.0;
         self.problem = None;
@@ -175,7 +175,12 @@ impl Engine {
         self.phase = Phase::Calibrating;
         self.problem = None;
         let learned = core::mem::replace(&mut self.learned, Learned::new(self.settings.seed));
-        Some(TrainingJob { learned, seed: self.settings.seed, window_ns: self.settings.window_ns, parent: None })
+        Some(TrainingJob {
+            learned,
+            seed: self.settings.seed,
+            window_ns: self.settings.window_ns,
+            parent: None,
+        })
     }
 
     /// The job that was handed out failed: learning begins again.
@@ -199,11 +204,18 @@ impl Engine {
     }
 
     /// Takes in the rows of one window; see [`Self::window`].
-    pub fn rows(&mut self, rows: &WindowRows, wall_end_ns: i64, iface_name: &dyn Fn(u16) -> String) -> Outcome {
+    pub fn rows(
+        &mut self,
+        rows: &WindowRows,
+        wall_end_ns: i64,
+        iface_name: &dyn Fn(u16) -> String,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let count = (rows.flow.len() + rows.host.len()) as u64;
         match self.phase {
-            Phase::Learning if rows.coverage < MIN_LEARNING_COVERAGE => outcome.unscored(Unscored::Coverage, count),
+            Phase::Learning if rows.coverage < MIN_LEARNING_COVERAGE => {
+                outcome.unscored(Unscored::Coverage, count);
+            }
             Phase::Learning => {
                 self.learned.add(rows, wall_end_ns);
                 outcome.unscored(Unscored::Learning, count);
@@ -223,10 +235,12 @@ impl Engine {
         iface_name: &dyn Fn(u16) -> String,
         outcome: &mut Outcome,
     ) {
-        let Some((model, threshold)) = &self.model else { return };
+        let Some((model, thresholds)) = &self.model else {
+            return;
+        };
         let bench = Bench {
             model,
-            threshold: *threshold,
+            thresholds,
             seed: self.settings.seed,
             keep_scores: self.settings.keep_scores,
             now_ns,
@@ -236,8 +250,16 @@ impl Engine {
         bench.report(rows, &flagged, &mut self.incidents, outcome);
         self.incidents.close_idle(now_ns, &model.id, &mut outcome.alerts);
         outcome.drift_ratio = self.drift;
-        let failed = outcome.rows_unscored.get(Unscored::Error as usize).copied().unwrap_or(0);
-        self.phase = if failed > 0 { Phase::Degraded } else { Phase::Detecting };
+        let failed = outcome
+            .rows_unscored
+            .get(Unscored::Error as usize)
+            .copied()
+            .unwrap_or(0);
+        self.phase = if failed > 0 {
+            Phase::Degraded
+        } else {
+            Phase::Detecting
+        };
     }
 
     /// Incidents opened in the last 24 hours, by full hours, `new` ones included.
@@ -247,7 +269,11 @@ impl Engine {
             Some((last, count)) if *last == hour => *count += new,
             _ => self.opened_by_hour.push_back((hour, new)),
         }
-        while self.opened_by_hour.front().is_some_and(|(first, _)| *first <= hour - DAY_HOURS) {
+        while self
+            .opened_by_hour
+            .front()
+            .is_some_and(|(first, _)| *first <= hour - DAY_HOURS)
+        {
             self.opened_by_hour.pop_front();
         }
         self.opened_by_hour.iter().map(|(_, count)| *count as f64).sum()

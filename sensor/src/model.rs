@@ -11,14 +11,13 @@ use sha2::{Digest, Sha256};
 
 use crate::detect::autoencoder::Autoencoder;
 use crate::detect::calibrate::Calibration;
+use crate::detect::hex;
 use crate::detect::tail::PValue;
 use crate::detect::train::LossCurve;
 use crate::features::{Family, RowKind, Rows, schema_hash};
 
+pub use crate::detect::DETECTOR;
 pub use error::ModelError;
-
-/// Name of the detector in manifests, metrics and alerts.
-pub const DETECTOR: &str = "autoencoder";
 
 /// How one of the two networks was trained.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -93,7 +92,15 @@ impl Model {
         }
         hash.update(serde_json::to_vec(&calibration).unwrap_or_default());
         let id = format!("ae-{}", hex(&hash.finalize()).get(..12).unwrap_or_default());
-        Ok(Self { id, parent, created_ns, flow, host, calibration, training })
+        Ok(Self {
+            id,
+            parent,
+            created_ns,
+            flow,
+            host,
+            calibration,
+            training,
+        })
     }
 
     /// The autoencoder for a kind of row.
@@ -133,7 +140,8 @@ impl Model {
 
     /// p-value of one row within its kind of traffic.
     pub fn row_p_value(&self, kind: RowKind, family: Family, score: f32) -> PValue {
-        self.calibration.row_p_value(family as usize, pool_index(kind), score)
+        self.calibration
+            .row_p_value(family as usize, pool_index(kind), score)
     }
 
     /// Rows that the calibration rests on.
@@ -158,14 +166,4 @@ pub fn family_names() -> Vec<&'static str> {
 /// Names of the calibration pools, by index.
 pub fn pool_names() -> Vec<&'static str> {
     RowKind::ALL.iter().map(|kind| kind.label()).collect()
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

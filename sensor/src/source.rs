@@ -1,7 +1,11 @@
 //! What any source of traffic (live tables, a capture file, a simulator) hands to the window stage.
 //! It must never know where the records came from: live and replay are the same code from here on.
 
+mod memory;
+
 use sensor_common::{counter::Counters, flow::FlowRecord, overflow::OverflowCell};
+
+pub use self::memory::MemoryTables;
 
 /// Receives one drain: all records, overflow cells and books of the tables since the drain before.
 ///

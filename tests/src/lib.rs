@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod frames;
+pub mod generate;
 pub mod metrics;
 pub mod netns;
 pub mod packet_socket;

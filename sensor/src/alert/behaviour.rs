@@ -79,7 +79,10 @@ impl Behaviour {
 
     /// Whether the behaviour explains itself; the others only say that something is unusual and give way to these.
     pub const fn is_specific(self) -> bool {
-        !matches!(self, Self::VolumeSurge | Self::NewPeer | Self::NewService | Self::Unclassified)
+        !matches!(
+            self,
+            Self::VolumeSurge | Self::NewPeer | Self::NewService | Self::Unclassified
+        )
     }
 
     /// Severity before spread, persistence and rarity are considered.
@@ -157,7 +160,10 @@ mod tests {
         let judge = Severity::judge;
         assert_eq!(judge(Behaviour::VerticalScan, 100, 0, 1e-5), Severity::Medium);
         assert_eq!(judge(Behaviour::VerticalScan, 5000, 0, 1e-5), Severity::High);
-        assert_eq!(judge(Behaviour::SynFlood, 5000, 600_000_000_000, 1e-5), Severity::Critical);
+        assert_eq!(
+            judge(Behaviour::SynFlood, 5000, 600_000_000_000, 1e-5),
+            Severity::Critical
+        );
         assert_eq!(judge(Behaviour::NewPeer, 1, 0, 0.5), Severity::Info);
         assert_eq!(judge(Behaviour::BruteForce, 1, 0, 0.02), Severity::Low);
     }

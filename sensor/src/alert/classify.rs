@@ -20,9 +20,10 @@ const BRUTE_ATTEMPTS: u64 = 10;
 /// And in all cases at least this many times the usual upper end.
 const OVER_USUAL: f32 = 2.0;
 /// Services that ask for a password: FTP, SSH, Telnet, SMTP, POP3, IMAP, LDAP, SMB, databases, RDP, VNC, `WinRM`.
-const LOGIN_PORTS: [u16; 20] =
-    [21, 22, 23, 25, 110, 143, 389, 445, 465, 587, 993, 995, 1433, 2222, 3306, 3389, 5432, 5900, 5985, 6379];
-/// UDP services known to amplify (CISA alert TA14-017A): chargen, DNS, TFTP, portmap, NTP, NetBIOS, SNMP, CLDAP, RIP,
+const LOGIN_PORTS: [u16; 20] = [
+    21, 22, 23, 25, 110, 143, 389, 445, 465, 587, 993, 995, 1433, 2222, 3306, 3389, 5432, 5900, 5985, 6379,
+];
+/// UDP services known to amplify (CISA alert TA14-017A): chargen, DNS, TFTP, portmap, NTP, `NetBIOS`, SNMP, CLDAP, RIP,
 /// SSDP, WS-Discovery, `CoAP`, memcached.
 const AMPLIFIER_PORTS: [u16; 13] = [19, 53, 69, 111, 123, 137, 161, 389, 520, 1900, 3702, 5683, 11211];
 /// Targets named in a finding at most.
@@ -35,8 +36,8 @@ pub const MAX_FINDINGS: usize = 64;
 pub struct Flagged {
     /// The host: initiator of the flow, or host of the host row.
     pub host: [u8; 16],
-    /// Strength of its strongest row.
-    pub strength: f32,
+    /// How many times the threshold of its kind its strongest row is.
+    pub over: f32,
     /// Score of that row.
     pub score: f32,
     /// p-value of the host in this window.
@@ -97,8 +98,12 @@ pub fn classify(rows: &WindowRows, flagged: &[Flagged], usual_high: UsualHigh<'_
         return found;
     }
     let mut order: Vec<&Flagged> = flagged.iter().collect();
-    order.sort_by(|a, b| b.strength.total_cmp(&a.strength).then(a.host.cmp(&b.host)));
-    let scene = Scene { rows, surroundings: Surroundings::of(&rows.flow, flagged), usual_high };
+    order.sort_by(|a, b| b.over.total_cmp(&a.over).then(a.host.cmp(&b.host)));
+    let scene = Scene {
+        rows,
+        surroundings: Surroundings::of(&rows.flow, flagged),
+        usual_high,
+    };
     let mut weak = Vec::new();
     for host in order {
         match scene.specific(host) {
@@ -109,7 +114,11 @@ pub fn classify(rows: &WindowRows, flagged: &[Flagged], usual_high: UsualHigh<'_
     let named = found.list.len();
     for host in weak {
         let around = scene.surroundings.get(&host.host);
-        let part_of = found.list.iter_mut().take(named).find(|finding| involves(finding, host, around));
+        let part_of = found
+            .list
+            .iter_mut()
+            .take(named)
+            .find(|finding| involves(finding, host, around, rows));
         if let Some(finding) = part_of {
             finding.hosts += 1;
             found.absorbed += 1;
@@ -142,11 +151,21 @@ fn merge(found: &mut Findings, new: Finding) {
 }
 
 /// Whether a flagged host without a behaviour of its own is a side effect of a finding.
-fn involves(finding: &Finding, host: &Flagged, around: Option<&Around>) -> bool {
-    let part = |address: &[u8; 16]| finding.actor == *address || finding.targets.binary_search(address).is_ok();
+fn involves(finding: &Finding, host: &Flagged, around: Option<&Around>, rows: &WindowRows) -> bool {
+    let part =
+        |address: &[u8; 16]| finding.actor == *address || finding.targets.binary_search(address).is_ok();
+    // A flow row carries what its other end went through: an ordinary client of a scanned server stands out by that.
+    let key = if host.kind == RowKind::Flow {
+        rows.flow.keys.get(host.row)
+    } else {
+        None
+    };
     part(&host.host)
+        || key.is_some_and(|key| part(&key.responder))
         || around.is_some_and(|around| {
-            [&around.outbound, &around.inbound].into_iter().any(|side| side.flows > 0 && part(&side.peer.value))
+            [&around.outbound, &around.inbound]
+                .into_iter()
+                .any(|side| side.flows > 0 && part(&side.peer.value))
         })
 }
 
@@ -158,8 +177,16 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     fn facts(&self, host: &[u8; 16]) -> HostFacts {
-        let index = self.rows.host.keys.binary_search_by(|key| key.initiator.cmp(host));
-        index.ok().and_then(|index| self.rows.host_facts.get(index)).copied().unwrap_or_default()
+        let index = self
+            .rows
+            .host
+            .keys
+            .binary_search_by(|key| key.initiator.cmp(host));
+        index
+            .ok()
+            .and_then(|index| self.rows.host_facts.get(index))
+            .copied()
+            .unwrap_or_default()
     }
 
     fn unusual(&self, count: u64, column: HostColumn) -> bool {
@@ -176,9 +203,21 @@ impl Scene<'_> {
     }
 
     /// Floods at `victim`.
-    fn flood(&self, flagged: &Flagged, victim: &[u8; 16], facts: &HostFacts, around: &Around) -> Option<Finding> {
+    fn flood(
+        &self,
+        flagged: &Flagged,
+        victim: &[u8; 16],
+        facts: &HostFacts,
+        around: &Around,
+    ) -> Option<Finding> {
         let inbound = &around.inbound;
-        let over = |proto: u8| if facts.overflow_proto == proto { facts.overflow_packets } else { 0 };
+        let over = |proto: u8| {
+            if facts.overflow_proto == proto {
+                facts.overflow_packets
+            } else {
+                0
+            }
+        };
         let sources = facts.sources.max(inbound.peers_at_least()) + facts.overflow_sources;
         let half_open = inbound.half_open + over(6);
         let concentrated = 2 * inbound.service.count + over(6) >= inbound.flows || sources >= 100;
@@ -189,7 +228,11 @@ impl Scene<'_> {
         let datagrams = inbound.udp_packets + over(17);
         let udp = datagrams >= FLOOD_PACKETS && self.unusual(datagrams, HostColumn::PacketsIn);
         let overflowed = facts.overflow_packets > inbound.packets;
-        let service = if overflowed { (facts.overflow_proto, facts.overflow_port) } else { inbound.service.value };
+        let service = if overflowed {
+            (facts.overflow_proto, facts.overflow_port)
+        } else {
+            inbound.service.value
+        };
         let (behaviour, count, service) = if syn {
             (Behaviour::SynFlood, half_open, service)
         } else if udp && inbound.peer_port.count > 0 && AMPLIFIER_PORTS.contains(&inbound.peer_port.value) {
@@ -232,25 +275,50 @@ impl Scene<'_> {
             && LOGIN_PORTS.contains(&facts.top_target_port)
             && self.unusual(facts.top_target_flows, HostColumn::AttemptsOnTopTarget);
         let top_target = (facts.top_target_proto, facts.top_target_port);
-        let (behaviour, target, target_count, service, count) = if vertical
-            && (!horizontal || facts.top_peer_ports >= facts.top_port_peers)
-        {
-            let service = (facts.top_port_proto, facts.top_port);
-            (Behaviour::VerticalScan, Some(facts.top_peer), 1, service, facts.top_peer_ports)
-        } else if horizontal {
-            let service = (facts.top_port_proto, facts.top_port);
-            (Behaviour::HorizontalScan, None, facts.top_port_peers, service, facts.top_port_peers)
-        } else if brute {
-            (Behaviour::BruteForce, Some(facts.top_target), 1, top_target, facts.top_target_flows)
-        } else if arp {
-            (Behaviour::ArpScan, None, facts.arp_targets, (0, 0), facts.arp_targets)
-        } else {
-            return None;
-        };
+        let (behaviour, target, target_count, service, count) =
+            if vertical && (!horizontal || facts.top_peer_ports >= facts.top_port_peers) {
+                let service = (facts.top_port_proto, facts.top_port);
+                (
+                    Behaviour::VerticalScan,
+                    Some(facts.top_peer),
+                    1,
+                    service,
+                    facts.top_peer_ports,
+                )
+            } else if horizontal {
+                let service = (facts.top_port_proto, facts.top_port);
+                (
+                    Behaviour::HorizontalScan,
+                    None,
+                    facts.top_port_peers,
+                    service,
+                    facts.top_port_peers,
+                )
+            } else if brute {
+                (
+                    Behaviour::BruteForce,
+                    Some(facts.top_target),
+                    1,
+                    top_target,
+                    facts.top_target_flows,
+                )
+            } else if arp {
+                (
+                    Behaviour::ArpScan,
+                    None,
+                    facts.arp_targets,
+                    (0, 0),
+                    facts.arp_targets,
+                )
+            } else {
+                return None;
+            };
         let around = self.surroundings.get(actor);
         let targets = match target {
             Some(target) => vec![target],
-            None => around.map(|around| around.outbound.targets.iter().copied().collect()).unwrap_or_default(),
+            None => around
+                .map(|around| around.outbound.targets.iter().copied().collect())
+                .unwrap_or_default(),
         };
         Some(Finding {
             behaviour,
@@ -264,7 +332,9 @@ impl Scene<'_> {
             bytes: facts.bytes_out + facts.bytes_in,
             strongest: *flagged,
             hosts: 1,
-            flows: around.map(|around| around.outbound.sample.clone()).unwrap_or_default(),
+            flows: around
+                .map(|around| around.outbound.sample.clone())
+                .unwrap_or_default(),
         })
     }
 
@@ -294,7 +364,9 @@ impl Scene<'_> {
             RowKind::Flow => self.rows.flow.keys.get(flagged.row),
             RowKind::Host => None,
         };
-        let mut targets: Vec<_> = outbound.map(|side| side.targets.iter().copied().collect()).unwrap_or_default();
+        let mut targets: Vec<_> = outbound
+            .map(|side| side.targets.iter().copied().collect())
+            .unwrap_or_default();
         let mut flows = outbound.map(|side| side.sample.clone()).unwrap_or_default();
         let mut service = (facts.top_port_proto, facts.top_port);
         let mut target_count = facts.peers.max(targets.len() as u64);
@@ -324,8 +396,15 @@ impl Scene<'_> {
 pub fn name_by_reason(feature: &str) -> Behaviour {
     match feature {
         "new_peers" | "new_peers_10m" | "new_peers_1h" | "peer_familiarity" => Behaviour::NewPeer,
-        "new_services" | "new_services_10m" | "new_services_1h" | "service_familiarity" => Behaviour::NewService,
-        "bytes_out" | "bytes_in" | "bytes_out_1h" | "packets_out" | "packets_in" | "packet_rate"
+        "new_services" | "new_services_10m" | "new_services_1h" | "service_familiarity" => {
+            Behaviour::NewService
+        }
+        "bytes_out"
+        | "bytes_in"
+        | "bytes_out_1h"
+        | "packets_out"
+        | "packets_in"
+        | "packet_rate"
         | "initiator_bytes_out" => Behaviour::VolumeSurge,
         _ => Behaviour::Unclassified,
     }

@@ -15,10 +15,17 @@ pub fn community_id(key: &FlowKey, initiator: &[u8; 16]) -> Option<String> {
         return None;
     }
     let side = usize::from(key.addr[0] != *initiator);
-    let (source, target) = ((key.addr[side], key.port[side]), (key.addr[1 - side], key.port[1 - side]));
+    let (source, target) = (
+        (key.addr[side], key.port[side]),
+        (key.addr[1 - side], key.port[1 - side]),
+    );
     // A one-way ICMP message keeps its direction: its "ports" are type and code, not two ends.
     let one_way = matches!(key.proto, ICMP | ICMPV6) && !is_two_way(key.proto, source.1);
-    let (first, second) = if one_way || source <= target { (source, target) } else { (target, source) };
+    let (first, second) = if one_way || source <= target {
+        (source, target)
+    } else {
+        (target, source)
+    };
     let mut bytes = vec![0, 0];
     bytes.extend(address_bytes(&first.0));
     bytes.extend(address_bytes(&second.0));
@@ -56,7 +63,11 @@ fn base64(bytes: &[u8]) -> String {
         let word = at(0) << 16 | at(1) << 8 | at(2);
         for digit in 0..4 {
             let value = word >> (18 - 6 * digit) & 63;
-            text.push(if digit <= chunk.len() { char::from(ALPHABET[value as usize]) } else { '=' });
+            text.push(if digit <= chunk.len() {
+                char::from(ALPHABET[value as usize])
+            } else {
+                '='
+            });
         }
     }
     text

@@ -14,12 +14,25 @@ const MIN_SHARE: f32 = 0.02;
 /// The strongest contributions of a row as reasons; at least one for any row with an error.
 pub fn reasons(kind: RowKind, contributions: &[Contribution]) -> Vec<Reason> {
     let features = kind.features();
-    let mut reasons = Vec::new();
-    for part in contributions.iter().take(MAX_REASONS) {
-        if part.error <= 0.0 || (part.share < MIN_SHARE && !reasons.is_empty()) || !part.observed.is_finite() {
+    let mut reasons: Vec<Reason> = Vec::new();
+    for part in contributions {
+        if reasons.len() >= MAX_REASONS {
+            break;
+        }
+        if part.error <= 0.0 || (part.share < MIN_SHARE && !reasons.is_empty()) || !part.observed.is_finite()
+        {
             continue;
         }
-        let Some(feature) = features.get(part.column) else { continue };
+        let Some(feature) = features.get(part.column) else {
+            continue;
+        };
+        // The same quantity over a minute, ten minutes and an hour is one reason.
+        if reasons
+            .iter()
+            .any(|reason| stem(&reason.feature) == stem(feature.name))
+        {
+            continue;
+        }
         reasons.push(Reason {
             feature: feature.name.to_owned(),
             observed: round(part.observed),
@@ -33,6 +46,14 @@ pub fn reasons(kind: RowKind, contributions: &[Contribution]) -> Vec<Reason> {
     reasons
 }
 
+/// A feature's name without its time scale.
+fn stem(name: &str) -> &str {
+    ["_1m", "_10m", "_1h"]
+        .iter()
+        .find_map(|scale| name.strip_suffix(scale))
+        .unwrap_or(name)
+}
+
 fn text(feature: &Feature, part: &Contribution) -> String {
     feature
         .text
@@ -43,7 +64,9 @@ fn text(feature: &Feature, part: &Contribution) -> String {
 
 /// Six significant digits are plenty, and hide that values are `f32`.
 fn round(value: f32) -> f64 {
-    format!("{value:.6e}").parse().unwrap_or_else(|_| f64::from(value))
+    format!("{value:.6e}")
+        .parse()
+        .unwrap_or_else(|_| f64::from(value))
 }
 
 /// A number for people: `1,004`, `37.5`, `0.04`.
@@ -60,7 +83,11 @@ pub fn number(value: f32) -> String {
         }
         text.push(digit);
     }
-    if value < 0.0 && text != "0" { format!("-{text}") } else { text }
+    if value < 0.0 && text != "0" {
+        format!("-{text}")
+    } else {
+        text
+    }
 }
 
 /// What a summary needs to know.
@@ -83,23 +110,31 @@ pub struct Subject<'a> {
 /// One sentence.
 pub fn summary(subject: &Subject<'_>, reasons: &[Reason]) -> String {
     let actor = address_text(subject.actor);
-    let target = subject.target.map_or_else(|| "several hosts".to_owned(), address_text);
+    let target = subject
+        .target
+        .map_or_else(|| "several hosts".to_owned(), address_text);
     let service = service_text(subject.service.0, subject.service.1);
     let count = number(subject.count as f32);
     let span = number(subject.window_s as f32);
-    let why = reasons.first().map_or("unlike anything learned", |reason| reason.text.as_str());
+    let why = reasons
+        .first()
+        .map_or("unlike anything learned", |reason| reason.text.as_str());
     match subject.behaviour {
         Behaviour::VerticalScan => format!("{actor} tried {count} ports of {target} in {span} s"),
         Behaviour::HorizontalScan => format!("{actor} tried {service} on {count} hosts in {span} s"),
         Behaviour::ArpScan => format!("{actor} asked by ARP for {count} addresses in {span} s"),
         Behaviour::SynFlood => {
-            format!("{actor} was sent {count} connection attempts to {service} in {span} s that were not completed")
+            format!(
+                "{actor} was sent {count} connection attempts to {service} in {span} s that were not completed"
+            )
         }
         Behaviour::UdpFlood => format!("{actor} was sent {count} packets to {service} in {span} s"),
         Behaviour::Amplification => {
             format!("{actor} was sent {count} packets it had not asked for from {service} in {span} s")
         }
-        Behaviour::BruteForce => format!("{actor} opened {count} connections to {service} of {target} in {span} s"),
+        Behaviour::BruteForce => {
+            format!("{actor} opened {count} connections to {service} of {target} in {span} s")
+        }
         Behaviour::VolumeSurge => format!("{actor} moves much more traffic than usual: {why}"),
         Behaviour::NewPeer => format!("{actor} talks to hosts it had no contact with before: {why}"),
         Behaviour::NewService => format!("{actor} uses a service it had not used before: {why}"),
@@ -113,7 +148,14 @@ mod tests {
 
     #[test]
     fn numbers_are_written_for_people() {
-        let cases = [(1004.0, "1,004"), (0.0, "0"), (0.04, "0.04"), (37.5, "37.5"), (1e6, "1,000,000"), (-3.0, "-3")];
+        let cases = [
+            (1004.0, "1,004"),
+            (0.0, "0"),
+            (0.04, "0.04"),
+            (37.5, "37.5"),
+            (1e6, "1,000,000"),
+            (-3.0, "-3"),
+        ];
         for (value, expected) in cases {
             assert_eq!(number(value), expected);
         }
@@ -133,6 +175,10 @@ mod tests {
         let parts = [part(0, 1004.0, 0.8), part(1, f32::NAN, 0.1), part(2, 5.0, 0.01)];
         let reasons = reasons(RowKind::Host, &parts);
         assert_eq!(reasons.len(), 1);
-        assert!(reasons[0].text.contains("1,004") && reasons[0].text.contains("0–6"), "{}", reasons[0].text);
+        assert!(
+            reasons[0].text.contains("1,004") && reasons[0].text.contains("0–6"),
+            "{}",
+            reasons[0].text
+        );
     }
 }

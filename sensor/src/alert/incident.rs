@@ -28,7 +28,11 @@ pub struct IncidentSettings {
 
 impl Default for IncidentSettings {
     fn default() -> Self {
-        Self { max_open: 1024, update_interval_ns: 60_000_000_000, idle_ns: 300_000_000_000 }
+        Self {
+            max_open: 1024,
+            update_interval_ns: 60_000_000_000,
+            idle_ns: 300_000_000_000,
+        }
     }
 }
 
@@ -113,7 +117,12 @@ pub struct Incidents {
 impl Incidents {
     /// No incidents. `sensor` names the host in alerts.
     pub fn new(settings: IncidentSettings, sensor: String) -> Self {
-        Self { settings, sensor, open: BTreeMap::new(), opened: 0 }
+        Self {
+            settings,
+            sensor,
+            open: BTreeMap::new(),
+            opened: 0,
+        }
     }
 
     /// Number of open incidents by severity, in the order of [`Severity::ALL`].
@@ -150,7 +159,10 @@ impl Incidents {
         {
             incident.alive_ns = now_ns;
             incident.told.rows += seen.rows;
-            return (Disposition::Grouped, Some((incident.id.clone(), incident.severity)));
+            return (
+                Disposition::Grouped,
+                Some((incident.id.clone(), incident.severity)),
+            );
         }
         if self.open.len() >= self.settings.max_open {
             return (Disposition::Refused, None);
@@ -193,7 +205,10 @@ impl Incidents {
         hash.update(self.opened.to_le_bytes());
         hash.update(key.0);
         hash.update(key.1.label().as_bytes());
-        crate::model::hex(&hash.finalize()).get(..16).unwrap_or_default().to_owned()
+        crate::detect::hex(&hash.finalize())
+            .get(..16)
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
@@ -212,8 +227,11 @@ impl Incident {
             sent_ns: now_ns,
             told: seen,
         };
-        let (targets, ids, service) =
-            (incident.told.targets.clone(), incident.told.community_ids.clone(), incident.told.service);
+        let (targets, ids, service) = (
+            incident.told.targets.clone(),
+            incident.told.community_ids.clone(),
+            incident.told.service,
+        );
         incident.remember(&targets, &ids, service);
         incident
     }
@@ -250,8 +268,12 @@ impl Incident {
             (told.reasons, told.summary, told.interface) = (seen.reasons, seen.summary, seen.interface);
         }
         let lasted = now_ns.saturating_sub(self.first_ns);
-        let severity =
-            Severity::judge(told.behaviour, told.target_count.max(told.count), lasted, told.p_value);
+        let severity = Severity::judge(
+            told.behaviour,
+            told.target_count.max(told.count),
+            lasted,
+            told.p_value,
+        );
         if severity > self.severity {
             self.severity = severity;
             Disposition::Escalated
@@ -274,9 +296,18 @@ impl Incident {
             score: told.score,
             p_value: told.p_value,
             actor: address_text(&told.actor),
-            targets: self.targets.iter().take(LISTED_TARGETS).map(address_text).collect(),
+            targets: self
+                .targets
+                .iter()
+                .take(LISTED_TARGETS)
+                .map(address_text)
+                .collect(),
             target_count: told.target_count.max(self.targets.len() as u64),
-            services: self.services.iter().map(|(proto, port)| service_text(*proto, *port)).collect(),
+            services: self
+                .services
+                .iter()
+                .map(|(proto, port)| service_text(*proto, *port))
+                .collect(),
             first_seen: rfc3339(self.first_ns),
             last_seen: rfc3339(self.last_ns),
             rows: told.rows,
@@ -287,7 +318,7 @@ impl Incident {
             technique: told.behaviour.technique().map(str::to_owned),
             community_ids: self.community_ids.clone(),
             model: model.to_owned(),
-            detectors: BTreeMap::from([(crate::model::DETECTOR.to_owned(), told.score)]),
+            detectors: BTreeMap::from([(crate::detect::DETECTOR.to_owned(), told.score)]),
             sensor: sensor.to_owned(),
             interface: told.interface.clone(),
         }

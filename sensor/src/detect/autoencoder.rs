@@ -93,7 +93,11 @@ impl Autoencoder {
             let at = |values: &[f32]| values.get(index).copied().unwrap_or(0.0);
             let beyond = column.excess(*observed);
             let network_error = (at(&rebuilt) - at(&inputs)).powi(2) * at(&weights);
-            let expected = if column.active { column.invert(at(&rebuilt)) } else { column.usual };
+            let expected = if column.active {
+                column.invert(at(&rebuilt))
+            } else {
+                column.usual
+            };
             parts.push(Contribution {
                 column: index,
                 observed: *observed,
@@ -120,7 +124,11 @@ impl Autoencoder {
 /// Weighted squared error of a row, in eight running sums so that the compiler can use vector registers.
 fn row_error(rebuilt: &[f32], inputs: &[f32], weights: &[f32]) -> f32 {
     let mut sums = [0f32; 8];
-    let (a, b, w) = (rebuilt.chunks_exact(8), inputs.chunks_exact(8), weights.chunks_exact(8));
+    let (a, b, w) = (
+        rebuilt.chunks_exact(8),
+        inputs.chunks_exact(8),
+        weights.chunks_exact(8),
+    );
     let rest = a.remainder().iter().zip(b.remainder()).zip(w.remainder());
     let mut total: f32 = rest.map(|((a, b), w)| (a - b) * (a - b) * w).sum();
     for ((a, b), w) in a.zip(b).zip(w) {
@@ -161,15 +169,30 @@ mod tests {
 
     fn trained() -> Autoencoder {
         let values = traffic(1500, 1);
-        let kinds = [ColumnKind { log1p: true, span: f32::INFINITY }; WIDTH];
+        let kinds = [ColumnKind {
+            log1p: true,
+            span: f32::INFINITY,
+        }; WIDTH];
         let scaler = Scaler::fit(&values, &kinds);
         let scaled = |values: &[f32]| {
-            let mut rows = ScaledRows { width: WIDTH, ..ScaledRows::default() };
+            let mut rows = ScaledRows {
+                width: WIDTH,
+                ..ScaledRows::default()
+            };
             scaler.apply(values, &mut rows.inputs, &mut rows.weights, &mut Vec::new());
             rows
         };
-        let settings = TrainSettings { max_steps: 800, ..TrainSettings::default() };
-        let (network, _) = train(&scaled(&values), &scaled(&traffic(300, 2)), &settings, &mut |_| ()).unwrap();
+        let settings = TrainSettings {
+            max_steps: 800,
+            ..TrainSettings::default()
+        };
+        let (network, _) = train(
+            &scaled(&values),
+            &scaled(&traffic(300, 2)),
+            &settings,
+            &mut |_| (),
+        )
+        .unwrap();
         Autoencoder::new(scaler, network)
     }
 
@@ -187,7 +210,10 @@ mod tests {
                 }
                 let mut scores = Vec::new();
                 detector.score(&batch, &mut scores).unwrap();
-                assert!(scores.windows(2).all(|pair| pair[1] >= pair[0]), "column {column}: {scores:?}");
+                assert!(
+                    scores.windows(2).all(|pair| pair[1] >= pair[0]),
+                    "column {column}: {scores:?}"
+                );
                 assert!(scores[3] > 10.0 * scores[0], "column {column}: {scores:?}");
                 let reasons = detector.explain(&batch[3 * WIDTH..4 * WIDTH]).unwrap();
                 assert_eq!(reasons[0].column, column);
@@ -209,7 +235,12 @@ mod tests {
             let mut one = Vec::new();
             detector.score(one_row, &mut one).unwrap();
             assert!((one[0] - all[row]).abs() <= 1e-5 * all[row].max(1.0));
-            let parts: f32 = detector.explain(one_row).unwrap().iter().map(|part| part.error).sum();
+            let parts: f32 = detector
+                .explain(one_row)
+                .unwrap()
+                .iter()
+                .map(|part| part.error)
+                .sum();
             assert!((parts / WIDTH as f32 - all[row]).abs() <= 1e-4 * all[row].max(1.0));
         }
     }

@@ -1,4 +1,4 @@
-//! The autoencoder's network: shape, seeded start, forward pass. Four dense layers `w → w/2 → 8 → w/2 → w` with ReLU
+//! The autoencoder's network: shape, seeded start, forward pass. Four dense layers `w → w/2 → 8 → w/2 → w` with `ReLU`
 //! between them (tanh costs five times as much in candle). It must never use candle's global random generator.
 
 use candle_core::{Device, Tensor};
@@ -42,8 +42,9 @@ impl Network {
         let mut layers = Vec::with_capacity(LAYERS);
         for (inputs, outputs) in shapes(width) {
             let bound = (6.0 / inputs as f32).sqrt();
-            let values: Vec<f32> =
-                (0..inputs * outputs).map(|_| (unit_interval(&mut rng) * 2.0 - 1.0) * bound).collect();
+            let values: Vec<f32> = (0..inputs * outputs)
+                .map(|_| (unit_interval(&mut rng) * 2.0 - 1.0) * bound)
+                .collect();
             layers.push(Layer {
                 weight: Tensor::from_vec(values, (inputs, outputs), &Device::Cpu)?,
                 bias: Tensor::from_vec(vec![0f32; outputs], outputs, &Device::Cpu)?,

@@ -105,14 +105,28 @@ impl Scaler {
     /// Whether every statistic is finite and every spread positive.
     pub fn is_sound(&self) -> bool {
         self.columns.iter().all(|c| {
-            let all = [c.median, c.scale, c.low, c.high, c.usual_low, c.usual, c.usual_high];
+            let all = [
+                c.median,
+                c.scale,
+                c.low,
+                c.high,
+                c.usual_low,
+                c.usual,
+                c.usual_high,
+            ];
             all.iter().all(|value| value.is_finite()) && c.scale > 0.0 && c.low <= c.high
         })
     }
 
     /// Scales rows for the network: `inputs` gets the clamped values, `weights` 1 where the network's error counts
     /// (present, active) and 0 elsewhere, `excess` each row's summed squared excess. All three are cleared first.
-    pub fn apply(&self, values: &[f32], inputs: &mut Vec<f32>, weights: &mut Vec<f32>, excess: &mut Vec<f32>) {
+    pub fn apply(
+        &self,
+        values: &[f32],
+        inputs: &mut Vec<f32>,
+        weights: &mut Vec<f32>,
+        excess: &mut Vec<f32>,
+    ) {
         inputs.clear();
         weights.clear();
         excess.clear();
@@ -157,7 +171,11 @@ impl Column {
     /// The raw value that scales to `scaled`.
     pub fn invert(&self, scaled: f32) -> f32 {
         let forward = scaled * self.scale + self.median;
-        if self.log1p { forward.signum() * forward.abs().exp_m1() } else { forward }
+        if self.log1p {
+            forward.signum() * forward.abs().exp_m1()
+        } else {
+            forward
+        }
     }
 }
 
@@ -178,7 +196,10 @@ fn fit_column(raw: &mut [f32], kind: ColumnKind) -> Column {
     let quartiles = (at(0.75) - at(0.25)) / 1.349;
     let deciles = (at(0.9) - at(0.1)) / 2.563;
     let scale = quartiles.max(deciles).max(floor);
-    let (first, last) = (raw.first().copied().unwrap_or(0.0), raw.last().copied().unwrap_or(0.0));
+    let (first, last) = (
+        raw.first().copied().unwrap_or(0.0),
+        raw.last().copied().unwrap_or(0.0),
+    );
     let active = forward(last) - forward(first) > 1e-6;
     let (low, high) = if active {
         let low = (forward(first) - median) / scale - RANGE_MARGIN;
@@ -189,7 +210,17 @@ fn fit_column(raw: &mut [f32], kind: ColumnKind) -> Column {
     } else {
         (-CONSTANT_SLACK, CONSTANT_SLACK)
     };
-    Column { log1p: kind.log1p, median, scale, low, high, active, usual_low, usual, usual_high }
+    Column {
+        log1p: kind.log1p,
+        median,
+        scale,
+        low,
+        high,
+        active,
+        usual_low,
+        usual,
+        usual_high,
+    }
 }
 
 /// Linear up to [`EXCESS_LINEAR`], logarithmic beyond, at most [`EXCESS_CAP`]; monotone and continuous.
@@ -222,8 +253,14 @@ pub fn signed_ln_1p(value: f32) -> f32 {
 mod tests {
     use super::*;
 
-    const LOG: ColumnKind = ColumnKind { log1p: true, span: f32::INFINITY };
-    const UNIT: ColumnKind = ColumnKind { log1p: false, span: 1.0 };
+    const LOG: ColumnKind = ColumnKind {
+        log1p: true,
+        span: f32::INFINITY,
+    };
+    const UNIT: ColumnKind = ColumnKind {
+        log1p: false,
+        span: 1.0,
+    };
 
     fn column(values: &[f32], kind: ColumnKind) -> Column {
         Scaler::fit(values, &[kind]).columns()[0]
@@ -235,7 +272,10 @@ mod tests {
         while value < 1e30 {
             let exact = f64::from(value).ln_1p();
             let got = f64::from(signed_ln_1p(value));
-            assert!((got - exact).abs() <= 3e-7 * exact.max(1.0), "{value}: {got} for {exact}");
+            assert!(
+                (got - exact).abs() <= 3e-7 * exact.max(1.0),
+                "{value}: {got} for {exact}"
+            );
             assert!((signed_ln_1p(-value) + signed_ln_1p(value)).abs() < f32::EPSILON);
             value *= 1.37;
         }
@@ -259,7 +299,12 @@ mod tests {
     fn absent_and_odd_values_stay_finite_and_absent_ones_do_not_count() {
         let scaler = Scaler::fit(&[1.0, 2.0, 3.0, f32::NAN], &[LOG]);
         let (mut inputs, mut weights, mut excess) = (Vec::new(), Vec::new(), Vec::new());
-        scaler.apply(&[f32::NAN, f32::INFINITY, -5.0], &mut inputs, &mut weights, &mut excess);
+        scaler.apply(
+            &[f32::NAN, f32::INFINITY, -5.0],
+            &mut inputs,
+            &mut weights,
+            &mut excess,
+        );
         assert!(inputs.iter().chain(&excess).all(|value| value.is_finite()));
         assert!(weights[0].abs() < 1e-9 && excess[0].abs() < 1e-9);
         assert!(excess[1] > 100.0);

@@ -26,17 +26,17 @@ pub struct PValue {
     pub extrapolated: bool,
 }
 
-/// Generalised Pareto distribution of excesses over a threshold.
+/// Generalised Pareto distribution of excesses over a threshold. Kept in `f32`, which JSON carries without loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gpd {
     /// Scores above this are peaks.
-    pub threshold: f64,
+    pub threshold: f32,
     /// Share of scores above the threshold.
-    pub rate: f64,
+    pub rate: f32,
     /// Shape ξ, between 0 (exponential; a bounded tail is never assumed) and 0.9.
-    pub shape: f64,
+    pub shape: f32,
     /// Scale σ.
-    pub scale: f64,
+    pub scale: f32,
 }
 
 impl Gpd {
@@ -48,11 +48,20 @@ impl Gpd {
         }
         let peaks_from = n - (n / 10).max(5);
         let threshold = f64::from(*ascending.get(peaks_from.checked_sub(1)?)?);
-        let peaks: Vec<f64> = ascending.get(peaks_from..)?.iter().map(|s| f64::from(*s) - threshold).collect();
+        let peaks: Vec<f64> = ascending
+            .get(peaks_from..)?
+            .iter()
+            .map(|s| f64::from(*s) - threshold)
+            .collect();
         let count = peaks.len() as f64;
         let mean = peaks.iter().sum::<f64>() / count;
         // α₁ estimates E[X(1 − F(X))] with plotting positions (i − 0.35)/k.
-        let weighted = peaks.iter().enumerate().map(|(i, x)| x * (1.0 - (i as f64 + 0.65) / count)).sum::<f64>() / count;
+        let weighted = peaks
+            .iter()
+            .enumerate()
+            .map(|(i, x)| x * (1.0 - (i as f64 + 0.65) / count))
+            .sum::<f64>()
+            / count;
         let floor = (threshold.abs() * 1e-3).max(1e-9);
         let (mut shape, mut scale) = (0.0, mean.max(floor));
         if peaks.len() >= MIN_PEAKS && mean > 2.0 * weighted && weighted > 0.0 {
@@ -63,21 +72,37 @@ impl Gpd {
                 scale = (mean * (1.0 - shape)).max(floor);
             }
         }
-        Some(Self { threshold, rate: count / n as f64, shape, scale })
+        let (threshold, rate) = (threshold as f32, (count / n as f64) as f32);
+        Some(Self {
+            threshold,
+            rate,
+            shape: shape as f32,
+            scale: scale as f32,
+        })
     }
 
     /// Probability of a score above `score` (which must be above the threshold).
     pub fn survival(&self, score: f64) -> f64 {
-        let z = ((score - self.threshold) / self.scale).max(0.0);
-        let tail = if self.shape < 1e-6 { (-z).exp() } else { (1.0 + self.shape * z).powf(-1.0 / self.shape) };
-        self.rate * tail
+        let z = ((score - f64::from(self.threshold)) / f64::from(self.scale)).max(0.0);
+        let shape = f64::from(self.shape);
+        let tail = if shape < 1e-6 {
+            (-z).exp()
+        } else {
+            (1.0 + shape * z).powf(-1.0 / shape)
+        };
+        f64::from(self.rate) * tail
     }
 
     /// The score exceeded with probability `p` (which must be below the rate).
     pub fn score_at(&self, p: f64) -> f64 {
-        let ratio = (self.rate / p).max(1.0);
-        let z = if self.shape < 1e-6 { ratio.ln() } else { (ratio.powf(self.shape) - 1.0) / self.shape };
-        self.threshold + self.scale * z
+        let ratio = (f64::from(self.rate) / p).max(1.0);
+        let shape = f64::from(self.shape);
+        let z = if shape < 1e-6 {
+            ratio.ln()
+        } else {
+            (ratio.powf(shape) - 1.0) / shape
+        };
+        f64::from(self.threshold) + f64::from(self.scale) * z
     }
 }
 
@@ -102,11 +127,21 @@ impl Tail {
         let n = scores.len();
         let gpd = Gpd::fit(&scores);
         let body = n.saturating_sub(KEEP_TOP);
-        let stride = if n <= KEEP { 1 } else { body.div_ceil(KEEP - KEEP_TOP) };
+        let stride = if n <= KEEP {
+            1
+        } else {
+            body.div_ceil(KEEP - KEEP_TOP)
+        };
         let keep = (0..body).step_by(stride).chain(body..n);
-        let (scores, at_least) =
-            keep.filter_map(|index| scores.get(index).map(|score| (*score, (n - index) as u64))).unzip();
-        Self { n: n as u64, scores, at_least, gpd }
+        let (scores, at_least) = keep
+            .filter_map(|index| scores.get(index).map(|score| (*score, (n - index) as u64)))
+            .unzip();
+        Self {
+            n: n as u64,
+            scores,
+            at_least,
+            gpd,
+        }
     }
 
     /// How surprising a score is. Never below 1/(20 n), nor below 1/(n + 1) without a tail model.
@@ -114,7 +149,11 @@ impl Tail {
         // The next kept score below decides: thinning can only make the p-value larger.
         let above = self.scores.partition_point(|kept| *kept < score);
         let exactly = self.scores.get(above).is_some_and(|kept| *kept <= score);
-        let index = if exactly { Some(above) } else { above.checked_sub(1) };
+        let index = if exactly {
+            Some(above)
+        } else {
+            above.checked_sub(1)
+        };
         let count = match index {
             _ if above == self.scores.len() => 0,
             Some(index) if exactly => self.at_least.get(index).copied().unwrap_or(0),
@@ -126,9 +165,15 @@ impl Tail {
         match self.gpd {
             Some(gpd) if count == 0 => {
                 let value = gpd.survival(f64::from(score)).clamp(1.0 / (REACH * n), conformal);
-                PValue { value, extrapolated: true }
+                PValue {
+                    value,
+                    extrapolated: true,
+                }
             }
-            _ => PValue { value: conformal, extrapolated: false },
+            _ => PValue {
+                value: conformal,
+                extrapolated: false,
+            },
         }
     }
 
@@ -139,12 +184,22 @@ impl Tail {
         let allowed = (p * (n + 1.0)).floor();
         if allowed >= 1.0 {
             // Scores above the largest kept one whose own p-value is too large have (1 + count) / (n + 1) <= p.
-            let index = self.at_least.partition_point(|count| *count as f64 + 1.0 > allowed);
-            return (index.checked_sub(1).and_then(|i| self.scores.get(i)).map_or(0.0, |s| f64::from(*s)), false);
+            let index = self
+                .at_least
+                .partition_point(|count| *count as f64 + 1.0 > allowed);
+            return (
+                index
+                    .checked_sub(1)
+                    .and_then(|i| self.scores.get(i))
+                    .map_or(0.0, |s| f64::from(*s)),
+                false,
+            );
         }
         let largest = f64::from(self.scores.last().copied().unwrap_or(0.0));
         let end = 1.0 / (REACH * n.max(1.0));
-        let score = self.gpd.map_or(largest, |gpd| gpd.score_at(p.max(end)).max(largest));
+        let score = self
+            .gpd
+            .map_or(largest, |gpd| gpd.score_at(p.max(end)).max(largest));
         (score, p < end)
     }
 
@@ -155,7 +210,11 @@ impl Tail {
         }
         let rank = ((1.0 - share) * self.n as f64).max(1.0);
         let index = self.at_least.partition_point(|count| *count as f64 > rank);
-        self.scores.get(index).or(self.scores.last()).copied().unwrap_or(0.0)
+        self.scores
+            .get(index)
+            .or(self.scores.last())
+            .copied()
+            .unwrap_or(0.0)
     }
 
     /// The largest calibration score; 0 without scores.
@@ -166,7 +225,11 @@ impl Tail {
     /// Whether all numbers are finite and consistent (for loaded models).
     pub fn is_sound(&self) -> bool {
         let gpd = self.gpd.is_none_or(|g| {
-            [g.threshold, g.rate, g.shape, g.scale].iter().all(|v| v.is_finite()) && g.scale > 0.0 && g.shape >= 0.0
+            [g.threshold, g.rate, g.shape, g.scale]
+                .iter()
+                .all(|v| v.is_finite())
+                && g.scale > 0.0
+                && g.shape >= 0.0
         });
         gpd && self.scores.len() == self.at_least.len()
             && self.scores.iter().all(|score| score.is_finite())
@@ -187,7 +250,9 @@ mod tests {
     /// Pareto with tail index 3 (ξ = 1/3), minus 1.
     fn heavy(count: usize, seed: u64) -> Vec<f32> {
         let mut rng = Seeded::seed_from_u64(seed);
-        (0..count).map(|_| (1.0 - unit_interval(&mut rng)).powf(-1.0 / 3.0) - 1.0).collect()
+        (0..count)
+            .map(|_| (1.0 - unit_interval(&mut rng)).powf(-1.0 / 3.0) - 1.0)
+            .collect()
     }
 
     #[test]
@@ -220,7 +285,10 @@ mod tests {
                 let (score, _) = Tail::fit(heavy(n, seed)).score_at(p);
                 realised += (1.0 + score).powi(-3) / 20.0;
             }
-            assert!(realised < 2.0 * p && realised > 0.4 * p, "n {n}: asked {p}, got {realised}");
+            assert!(
+                realised < 2.0 * p && realised > 0.4 * p,
+                "n {n}: asked {p}, got {realised}"
+            );
         }
     }
 
@@ -258,7 +326,9 @@ mod tests {
         let gpd = Gpd::fit(&scores).unwrap();
         assert!((gpd.shape - 1.0 / 3.0).abs() < 0.12, "{gpd:?}");
         let mut rng = Seeded::seed_from_u64(6);
-        let mut light: Vec<f32> = (0..20_000).map(|_| -(1.0 - unit_interval(&mut rng)).ln()).collect();
+        let mut light: Vec<f32> = (0..20_000)
+            .map(|_| -(1.0 - unit_interval(&mut rng)).ln())
+            .collect();
         light.sort_unstable_by(f32::total_cmp);
         assert!(Gpd::fit(&light).unwrap().shape < 0.1);
     }

@@ -31,7 +31,14 @@ pub struct TrainSettings {
 
 impl Default for TrainSettings {
     fn default() -> Self {
-        Self { seed: 1, max_steps: 6000, learning_rate: 2e-3, trim: 0.05, warmup_epochs: 3, patience: 12 }
+        Self {
+            seed: 1,
+            max_steps: 6000,
+            learning_rate: 2e-3,
+            trim: 0.05,
+            warmup_epochs: 3,
+            patience: 12,
+        }
     }
 }
 
@@ -66,7 +73,10 @@ impl ScaledRows {
             weights.extend_from_slice(self.weights.get(span).unwrap_or_default());
         }
         let shape = (rows.len(), self.width);
-        Ok((Tensor::from_vec(inputs, shape, &Device::Cpu)?, Tensor::from_vec(weights, shape, &Device::Cpu)?))
+        Ok((
+            Tensor::from_vec(inputs, shape, &Device::Cpu)?,
+            Tensor::from_vec(weights, shape, &Device::Cpu)?,
+        ))
     }
 }
 
@@ -102,10 +112,17 @@ pub fn train(
         .collect::<candle_core::Result<Vec<Var>>>()?;
     let network = Network::from_layers(
         vars.chunks_exact(2)
-            .map(|pair| Layer { weight: pair[0].as_tensor().clone(), bias: pair[1].as_tensor().clone() })
+            .map(|pair| Layer {
+                weight: pair[0].as_tensor().clone(),
+                bias: pair[1].as_tensor().clone(),
+            })
             .collect(),
     );
-    let params = ParamsAdamW { lr: settings.learning_rate, weight_decay: 0.0, ..ParamsAdamW::default() };
+    let params = ParamsAdamW {
+        lr: settings.learning_rate,
+        weight_decay: 0.0,
+        ..ParamsAdamW::default()
+    };
     let mut optimiser = AdamW::new(vars, params)?;
     let mut rng = Seeded::seed_from_u64(settings.seed ^ 0x7472_6169_6e00);
     let mut order: Vec<usize> = (0..rows.len()).collect();
@@ -120,7 +137,11 @@ pub fn train(
         for index in (1..order.len()).rev() {
             order.swap(index, below(&mut rng, index + 1));
         }
-        let trim = if epoch < settings.warmup_epochs { 0.0 } else { settings.trim };
+        let trim = if epoch < settings.warmup_epochs {
+            0.0
+        } else {
+            settings.trim
+        };
         let mut sum = 0.0;
         for batch in order.chunks(BATCH) {
             let (inputs, weights) = rows.tensors(batch)?;
@@ -152,7 +173,12 @@ fn snapshot(network: &Network) -> candle_core::Result<Network> {
     let layers = network
         .layers()
         .iter()
-        .map(|layer| Ok(Layer { weight: layer.weight.detach().copy()?, bias: layer.bias.detach().copy()? }))
+        .map(|layer| {
+            Ok(Layer {
+                weight: layer.weight.detach().copy()?,
+                bias: layer.bias.detach().copy()?,
+            })
+        })
         .collect::<candle_core::Result<Vec<_>>>()?;
     Ok(Network::from_layers(layers))
 }
@@ -172,10 +198,14 @@ fn trimmed_loss(
     let losses = row_losses(network, inputs, weights)?;
     let values = losses.to_vec1::<f32>()?;
     let (limit, mean) = trimmed(&values, trim);
-    let keep: Vec<f32> = values.iter().map(|value| if *value <= limit { 1.0 } else { 0.0 }).collect();
+    let keep: Vec<f32> = values
+        .iter()
+        .map(|value| if *value <= limit { 1.0 } else { 0.0 })
+        .collect();
     let kept: f32 = keep.iter().sum();
     let keep = Tensor::from_vec(keep, values.len(), &Device::Cpu)?;
-    Ok(((losses * keep)?.sum_all()? / f64::from(kept.max(1.0)), mean)).and_then(|(loss, mean)| Ok((loss?, mean)))
+    Ok(((losses * keep)?.sum_all()? / f64::from(kept.max(1.0)), mean))
+        .and_then(|(loss, mean)| Ok((loss?, mean)))
 }
 
 /// The largest value kept and the mean of those kept when the worst `trim` share is left out.
@@ -210,19 +240,34 @@ mod tests {
         let mut rng = Seeded::seed_from_u64(seed);
         let mut inputs = Vec::new();
         for row in 0..count {
-            let (a, b) = (unit_interval(&mut rng) * 2.0 - 1.0, unit_interval(&mut rng) * 2.0 - 1.0);
+            let (a, b) = (
+                unit_interval(&mut rng) * 2.0 - 1.0,
+                unit_interval(&mut rng) * 2.0 - 1.0,
+            );
             for column in 0..width {
                 let angle = column as f32;
                 let noise = (unit_interval(&mut rng) - 0.5) * 0.05;
-                let off = if row % 1000 < bad && column % 3 == 0 { 7.0 } else { 0.0 };
+                let off = if row % 1000 < bad && column % 3 == 0 {
+                    7.0
+                } else {
+                    0.0
+                };
                 inputs.push(a * angle.sin() + b * angle.cos() + noise + off);
             }
         }
-        ScaledRows { width, weights: vec![1.0; inputs.len()], inputs }
+        ScaledRows {
+            width,
+            weights: vec![1.0; inputs.len()],
+            inputs,
+        }
     }
 
     fn quick(seed: u64) -> TrainSettings {
-        TrainSettings { seed, max_steps: 400, ..TrainSettings::default() }
+        TrainSettings {
+            seed,
+            max_steps: 400,
+            ..TrainSettings::default()
+        }
     }
 
     #[test]
@@ -230,7 +275,15 @@ mod tests {
         let (data, tail) = (rows(600, 12, 1, 0), rows(150, 12, 2, 0));
         let bits = |seed| {
             let (network, curve) = train(&data, &tail, &quick(seed), &mut |_| ()).unwrap();
-            (network.values().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>(), curve)
+            (
+                network
+                    .values()
+                    .unwrap()
+                    .into_iter()
+                    .map(f32::to_bits)
+                    .collect::<Vec<_>>(),
+                curve,
+            )
         };
         assert_eq!(bits(3), bits(3));
         assert_ne!(bits(3).0, bits(4).0);

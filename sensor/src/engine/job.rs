@@ -27,7 +27,9 @@ const MIN_CALIBRATION_ROWS: [u64; 2] = [40, 20];
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// Not enough traffic for a model.
-    #[error("too little traffic to learn from: {have} {what}, at least {need} are needed; let the sensor learn for longer (`--learn`), or check that it sees the traffic (`sensor doctor`)")]
+    #[error(
+        "too little traffic to learn from: {have} {what}, at least {need} are needed; let the sensor learn for longer (`--learn`), or check that it sees the traffic (`sensor doctor`)"
+    )]
     TooFew {
         /// What there is too little of.
         what: &'static str,
@@ -44,7 +46,9 @@ pub enum TrainError {
         source: candle_core::Error,
     },
     /// Training ended with numbers that cannot be used.
-    #[error("training diverged: the model holds values that are not finite; learn again, with another `--seed` if it happens twice")]
+    #[error(
+        "training diverged: the model holds values that are not finite; learn again, with another `--seed` if it happens twice"
+    )]
     Diverged,
 }
 
@@ -60,7 +64,10 @@ pub struct TrainingJob {
 impl TrainingJob {
     /// Flow rows and host rows it will learn from.
     pub fn rows(&self) -> [usize; 2] {
-        [self.learned.kept[0].places.len(), self.learned.kept[1].places.len()]
+        [
+            self.learned.kept[0].places.len(),
+            self.learned.kept[1].places.len(),
+        ]
     }
 
     /// Trains and calibrates; `progress` hears shares from 0 to 1. Takes seconds: run it on a thread of low priority.
@@ -70,18 +77,28 @@ impl TrainingJob {
     pub fn run(self, progress: &mut dyn FnMut(f64)) -> Result<Model, TrainError> {
         enough(&self.learned)?;
         let windows = self.learned.windows;
-        let mut training =
-            Training { seed: self.seed, windows: u64::from(windows), ..Training::default() };
+        let mut training = Training {
+            seed: self.seed,
+            windows: u64::from(windows),
+            ..Training::default()
+        };
         (training.first_ns, training.last_ns) = (self.learned.first_ns, self.learned.last_ns);
         let mut scored = Vec::new();
-        let (flow, flow_training) =
-            self.train_kind(&self.learned.kept[0], &mut scored, &mut |share| progress(share * 0.7))?;
-        let (host, host_training) =
-            self.train_kind(&self.learned.kept[1], &mut scored, &mut |share| progress(0.7 + share * 0.25))?;
+        let (flow, flow_training) = self.train_kind(&self.learned.kept[0], &mut scored, &mut |share| {
+            progress(share * 0.7);
+        })?;
+        let (host, host_training) = self.train_kind(&self.learned.kept[1], &mut scored, &mut |share| {
+            progress(0.7 + share * 0.25);
+        })?;
         (training.flow, training.host) = (flow_training, host_training);
         let units_per_window = self.learned.units as f64 / f64::from(windows.max(1));
-        let calibration =
-            Calibration::fit(&scored, &family_names(), &pool_names(), units_per_window, self.window_ns);
+        let calibration = Calibration::fit(
+            &scored,
+            &family_names(),
+            &pool_names(),
+            units_per_window,
+            self.window_ns,
+        );
         if !calibration.is_sound() {
             return Err(TrainError::Diverged);
         }
@@ -108,31 +125,53 @@ impl TrainingJob {
         let features = kept.kind.features();
         let kinds: Vec<ColumnKind> = features
             .iter()
-            .map(|f| ColumnKind { log1p: f.scale == Scale::Log1p, span: f.high - f.low })
+            .map(|f| ColumnKind {
+                log1p: f.scale == Scale::Log1p,
+                span: f.high - f.low,
+            })
             .collect();
         let scaler = Scaler::fit(&training_values, &kinds);
         let scaled = |values: &[f32]| {
-            let mut rows = ScaledRows { width: features.len(), ..ScaledRows::default() };
+            let mut rows = ScaledRows {
+                width: features.len(),
+                ..ScaledRows::default()
+            };
             scaler.apply(values, &mut rows.inputs, &mut rows.weights, &mut Vec::new());
             rows
         };
-        let settings = TrainSettings { seed: self.seed, ..TrainSettings::default() };
-        let (network, loss) = train(&scaled(&training_values), &scaled(&tail_values), &settings, progress)?;
+        let settings = TrainSettings {
+            seed: self.seed,
+            ..TrainSettings::default()
+        };
+        let (network, loss) = train(
+            &scaled(&training_values),
+            &scaled(&tail_values),
+            &settings,
+            progress,
+        )?;
         if network.values()?.iter().any(|value| !value.is_finite()) {
             return Err(TrainError::Diverged);
         }
-        let dropped = features.iter().zip(scaler.columns()).filter(|(_, column)| !column.active);
+        let dropped = features
+            .iter()
+            .zip(scaler.columns())
+            .filter(|(_, column)| !column.active);
         let dropped_features = dropped.map(|(feature, _)| feature.name.to_owned()).collect();
         let detector = Autoencoder::new(scaler, network);
         let mut scores = Vec::new();
         detector.score(&calibration_values, &mut scores)?;
         let pool = pool_index(kept.kind);
-        scored.extend(calibration_places.iter().zip(&scores).map(|(place, score)| ScoredRow {
-            family: usize::from(place.family),
-            pool,
-            unit: place.unit,
-            score: *score,
-        }));
+        scored.extend(
+            calibration_places
+                .iter()
+                .zip(&scores)
+                .map(|(place, score)| ScoredRow {
+                    family: usize::from(place.family),
+                    pool,
+                    unit: place.unit,
+                    score: *score,
+                }),
+        );
         let summary = NetworkTraining {
             training_rows: training_places.len() as u64,
             held_out_rows: tail_places.len() as u64,
@@ -158,7 +197,11 @@ fn is_training(block: u64) -> bool {
 /// Whether a model could come out of what was learned.
 pub(super) fn enough(learned: &Learned) -> Result<(), TrainError> {
     let need = |what, have: u64, need: u64| {
-        if have >= need { Ok(()) } else { Err(TrainError::TooFew { what, have, need }) }
+        if have >= need {
+            Ok(())
+        } else {
+            Err(TrainError::TooFew { what, have, need })
+        }
     };
     need("windows", u64::from(learned.windows), MIN_WINDOWS)?;
     for (index, kept) in learned.kept.iter().enumerate() {
@@ -169,8 +212,16 @@ pub(super) fn enough(learned: &Learned) -> Result<(), TrainError> {
             RowKind::Flow => ("flow rows to train on", "flow rows to calibrate on"),
             RowKind::Host => ("host rows to train on", "host rows to calibrate on"),
         };
-        need(training, for_training, MIN_TRAINING_ROWS.get(index).copied().unwrap_or(0))?;
-        need(calibration, for_calibration, MIN_CALIBRATION_ROWS.get(index).copied().unwrap_or(0))?;
+        need(
+            training,
+            for_training,
+            MIN_TRAINING_ROWS.get(index).copied().unwrap_or(0),
+        )?;
+        need(
+            calibration,
+            for_calibration,
+            MIN_CALIBRATION_ROWS.get(index).copied().unwrap_or(0),
+        )?;
     }
     Ok(())
 }

@@ -25,7 +25,8 @@ const COMMUNITY_IDS: usize = 4;
 /// What judging needs beside the rows.
 pub(super) struct Bench<'a> {
     pub(super) model: &'a Model,
-    pub(super) threshold: Threshold,
+    /// By pool.
+    pub(super) thresholds: &'a [Threshold],
     pub(super) seed: u64,
     pub(super) keep_scores: bool,
     pub(super) now_ns: i64,
@@ -47,30 +48,41 @@ impl Bench<'_> {
                 continue;
             }
             scored += scores.len() as u64;
-            if let Some(count) = outcome.rows_scored.get_mut(pool_index(rows.kind)) {
+            let pool = pool_index(rows.kind);
+            let threshold = self
+                .thresholds
+                .get(pool)
+                .map_or(f64::INFINITY, |threshold| threshold.strength) as f32;
+            if let Some(count) = outcome.rows_scored.get_mut(pool) {
                 *count += scores.len() as u64;
             }
             for (index, (scored, key)) in scores.iter().zip(&rows.keys).enumerate() {
                 outcome.errors.add(scored.score);
                 unusual += u64::from(scored.strength > 1.0);
-                let alarm = f64::from(scored.strength) > self.threshold.strength;
+                let alarm = scored.strength > threshold;
                 if alarm {
                     let flagged = Flagged {
                         host: key.initiator,
-                        strength: scored.strength,
+                        over: scored.strength / threshold,
                         score: scored.score,
-                        p_value: 1.0,
+                        p_value: self.model.calibration.unit_p_value(pool, scored.strength).value,
                         kind: rows.kind,
                         row: index,
                     };
                     let held = strongest.entry(key.initiator).or_insert(flagged);
-                    if flagged.strength > held.strength {
+                    if flagged.over > held.over {
                         *held = flagged;
                     }
                 }
                 if self.keep_scores && rows.kind == RowKind::Flow {
                     let p_value = self.model.row_p_value(rows.kind, key.family, scored.score).value;
-                    outcome.scores.push(ScoreRow { kind: rows.kind, key: *key, score: scored.score, p_value, alarm });
+                    outcome.scores.push(ScoreRow {
+                        kind: rows.kind,
+                        key: *key,
+                        score: scored.score,
+                        p_value,
+                        alarm,
+                    });
                 }
             }
         }
@@ -80,9 +92,8 @@ impl Bench<'_> {
             *drift += (ratio - *drift) * weight;
         }
         let mut flagged: Vec<Flagged> = strongest.into_values().collect();
-        flagged.sort_unstable_by(|a, b| a.host.cmp(&b.host));
-        for host in &mut flagged {
-            host.p_value = self.model.calibration.unit_p_value(host.strength).value;
+        flagged.sort_unstable_by_key(|flagged| flagged.host);
+        for host in &flagged {
             if let Some(count) = outcome.alarms.get_mut(pool_index(host.kind)) {
                 *count += 1;
             }
@@ -91,10 +102,18 @@ impl Bench<'_> {
     }
 
     /// Turns flagged hosts into incidents and alerts.
-    pub(super) fn report(&self, rows: &WindowRows, flagged: &[Flagged], table: &mut Incidents, outcome: &mut Outcome) {
+    pub(super) fn report(
+        &self,
+        rows: &WindowRows,
+        flagged: &[Flagged],
+        table: &mut Incidents,
+        outcome: &mut Outcome,
+    ) {
         let usual_high = |column: HostColumn| {
             let columns = self.model.host.scaler().columns();
-            columns.get(column as usize).map_or(0.0, |column| column.usual_high)
+            columns
+                .get(column as usize)
+                .map_or(0.0, |column| column.usual_high)
         };
         let findings = classify(rows, flagged, &usual_high);
         outcome.suppress(Suppressed::Grouped, findings.absorbed);
@@ -112,12 +131,18 @@ impl Bench<'_> {
                 Disposition::Grouped => outcome.suppress(Suppressed::Grouped, 1),
                 Disposition::Refused => outcome.suppress(Suppressed::TableFull, 1),
             }
-            let Some((incident_id, severity)) = about else { continue };
+            let Some((incident_id, severity)) = about else {
+                continue;
+            };
             if disposition == Disposition::Opened {
                 outcome.incidents_opened.push((severity, behaviour));
             }
             if outcome.exemplar.as_ref().is_none_or(|held| score > held.error) {
-                outcome.exemplar = Some(Exemplar { community_id: community, incident_id, error: score });
+                outcome.exemplar = Some(Exemplar {
+                    community_id: community,
+                    incident_id,
+                    error: score,
+                });
             }
         }
     }
@@ -129,7 +154,11 @@ impl Bench<'_> {
             RowKind::Host => &rows.host,
         };
         // An explanation that cannot be computed leaves the alarm without reasons, not without an alarm.
-        let parts = self.model.detector(strongest.kind).explain(of_kind.row(strongest.row)).unwrap_or_default();
+        let parts = self
+            .model
+            .detector(strongest.kind)
+            .explain(of_kind.row(strongest.row))
+            .unwrap_or_default();
         let reasons = reasons(strongest.kind, &parts);
         let mut behaviour = finding.behaviour;
         if behaviour == Behaviour::Unclassified
@@ -139,7 +168,11 @@ impl Bench<'_> {
         }
         let subject = Subject {
             behaviour,
-            actor: if finding.targets.contains(&finding.subject) { &finding.subject } else { &finding.actor },
+            actor: if finding.targets.contains(&finding.subject) {
+                &finding.subject
+            } else {
+                &finding.actor
+            },
             target: finding.targets.first(),
             service: finding.service,
             count: finding.count,
@@ -168,7 +201,9 @@ impl Bench<'_> {
                 .filter_map(|key| community_id(&key.flow, &key.initiator))
                 .take(COMMUNITY_IDS)
                 .collect(),
-            interface: strongest_flow.map(|key| (self.iface_name)(key.iface)).unwrap_or_default(),
+            interface: strongest_flow
+                .map(|key| (self.iface_name)(key.iface))
+                .unwrap_or_default(),
             targets: finding.targets,
         }
     }

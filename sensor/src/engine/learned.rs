@@ -47,8 +47,21 @@ pub(super) struct Learned {
 
 impl Learned {
     pub(super) fn new(seed: u64) -> Self {
-        let kept = RowKind::ALL.map(|kind| Kept { kind, values: Vec::new(), places: Vec::new() });
-        Self { kept, windows: 0, units: 0, first_ns: 0, last_ns: 0, duration_ns: 0, halvings: 0, seed }
+        let kept = RowKind::ALL.map(|kind| Kept {
+            kind,
+            values: Vec::new(),
+            places: Vec::new(),
+        });
+        Self {
+            kept,
+            windows: 0,
+            units: 0,
+            first_ns: 0,
+            last_ns: 0,
+            duration_ns: 0,
+            halvings: 0,
+            seed,
+        }
     }
 
     /// Adds a window that ended at `now_ns`.
@@ -70,19 +83,30 @@ impl Learned {
         }
         self.units += units.len() as u64;
         self.windows += 1;
-        while self.kept.iter().zip(MAX_ROWS).any(|(kept, most)| kept.places.len() > most) {
+        while self
+            .kept
+            .iter()
+            .zip(MAX_ROWS)
+            .any(|(kept, most)| kept.places.len() > most)
+        {
             self.halve();
         }
     }
 
     fn add_rows(&mut self, rows: &Rows, units: &mut BTreeMap<[u8; 16], (u32, u32)>) {
         for (index, key) in rows.keys.iter().enumerate() {
-            let Some((unit, count)) = units.get_mut(&key.initiator) else { continue };
+            let Some((unit, count)) = units.get_mut(&key.initiator) else {
+                continue;
+            };
             if !keeps(*unit, self.halvings, self.seed) || *count >= MAX_UNIT_ROWS {
                 continue;
             }
             *count += 1;
-            let place = Place { window: self.windows, unit: *unit, family: key.family as u8 };
+            let place = Place {
+                window: self.windows,
+                unit: *unit,
+                family: key.family as u8,
+            };
             if let Some(kept) = self.kept.iter_mut().find(|kept| kept.kind == rows.kind) {
                 kept.values.extend_from_slice(rows.row(index));
                 kept.places.push(place);
@@ -106,8 +130,11 @@ impl Kept {
         let width = self.kind.width();
         let mut to = 0;
         for from in 0..self.places.len() {
-            let Some(place) = self.places.get(from).copied().filter(&keep) else { continue };
-            self.values.copy_within(from * width..(from + 1) * width, to * width);
+            let Some(place) = self.places.get(from).copied().filter(&keep) else {
+                continue;
+            };
+            self.values
+                .copy_within(from * width..(from + 1) * width, to * width);
             if let Some(slot) = self.places.get_mut(to) {
                 *slot = place;
             }
@@ -129,7 +156,9 @@ impl Kept {
             if !in_window(place.window) {
                 continue;
             }
-            let Some((total, seen)) = totals.get_mut(&place.unit) else { continue };
+            let Some((total, seen)) = totals.get_mut(&place.unit) else {
+                continue;
+            };
             let quota = per_unit.min(*total);
             let take = (*seen + 1) * quota / *total > *seen * quota / *total;
             *seen += 1;
@@ -142,7 +171,7 @@ impl Kept {
     }
 }
 
-/// Whether a unit is in the sample: one in 2^`halvings`, nested from one halving to the next (SplitMix64's mixer).
+/// Whether a unit is in the sample: one in 2^`halvings`, nested from one halving to the next (the mixer of `SplitMix64`).
 fn keeps(unit: u32, halvings: u32, seed: u64) -> bool {
     let mut hash = (u64::from(unit) ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -206,8 +235,15 @@ mod tests {
         assert_eq!(learned.units, 40_000);
         let windows: std::collections::BTreeSet<u32> = flow.places.iter().map(|place| place.window).collect();
         assert_eq!(windows.len(), 200);
-        for (place, row) in flow.places.iter().zip(flow.values.chunks_exact(RowKind::Flow.width())) {
-            assert!((row[0] - (place.unit % 200) as f32).abs() < 1e-6, "values moved away from their place");
+        for (place, row) in flow
+            .places
+            .iter()
+            .zip(flow.values.chunks_exact(RowKind::Flow.width()))
+        {
+            assert!(
+                (row[0] - (place.unit % 200) as f32).abs() < 1e-6,
+                "values moved away from their place"
+            );
         }
     }
 

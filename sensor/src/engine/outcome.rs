@@ -5,7 +5,9 @@ use crate::alert::{Alert, Behaviour, Severity};
 use crate::features::{RowKey, RowKind};
 
 /// Upper bounds of the reconstruction error histogram; the last bucket is open.
-pub const ERROR_BOUNDS: [f64; 12] = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
+pub const ERROR_BOUNDS: [f64; 12] = [
+    0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0,
+];
 
 /// Reconstruction errors of one window, as a histogram.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -167,7 +169,10 @@ mod tests {
             histogram.add(error);
         }
         assert_eq!(histogram.counts.iter().sum::<u64>(), 5);
-        assert_eq!((histogram.counts[0], histogram.counts[5], histogram.counts[12]), (1, 2, 1));
+        assert_eq!(
+            (histogram.counts[0], histogram.counts[5], histogram.counts[12]),
+            (1, 2, 1)
+        );
         assert_eq!(histogram.counts[1], 1);
     }
 }

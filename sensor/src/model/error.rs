@@ -10,7 +10,9 @@ const FIX: &str = "learn again with `sensor run --learn 30m`, or restore the dir
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A file could not be read or written.
-    #[error("{path}: cannot {op} the model: {source}; check that the directory exists and its permissions, or {FIX}")]
+    #[error(
+        "{path}: cannot {op} the model: {source}; check that the directory exists and its permissions, or {FIX}"
+    )]
     Io {
         /// What was tried.
         op: &'static str,

@@ -17,7 +17,8 @@ use crate::detect::network::{Layer, Network, shapes};
 use crate::features::{Family, RowKind, schema_hash};
 
 use super::manifest::{FORMAT_VERSION, MANIFEST, Manifest, Version};
-use super::{DETECTOR, Model, ModelError, hex};
+use super::{DETECTOR, Model, ModelError};
+use crate::detect::hex;
 
 fn tensor_file(kind: RowKind) -> String {
     format!("{}.safetensors", kind.label())
@@ -41,7 +42,10 @@ pub fn save(model: &Model, target: &Path) -> Result<(), ModelError> {
         _ => Path::new("."),
     };
     fs::create_dir_all(parent).map_err(io("create", parent))?;
-    let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = target
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let scratch = parent.join(format!(".{name}.new-{}", std::process::id()));
     let retired = parent.join(format!(".{name}.old-{}", std::process::id()));
     // Leftovers of a process that died while saving under the same process id.
@@ -81,8 +85,11 @@ fn write_all(model: &Model, directory: &Path) -> Result<(), ModelError> {
         write_synced(&path, &bytes)?;
     }
     let path = directory.join(MANIFEST);
-    let manifest = serde_json::to_vec_pretty(&Manifest::of(model, digests))
-        .map_err(|error| ModelError::Manifest { path: path.clone(), cause: error.to_string() })?;
+    let manifest =
+        serde_json::to_vec_pretty(&Manifest::of(model, digests)).map_err(|error| ModelError::Manifest {
+            path: path.clone(),
+            cause: error.to_string(),
+        })?;
     write_synced(&path, &manifest)?;
     sync_directory(directory)
 }
@@ -94,11 +101,16 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
 }
 
 fn sync_directory(path: &Path) -> Result<(), ModelError> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(io("sync", path))
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(io("sync", path))
 }
 
 fn tensor_bytes(network: &Network, path: &Path) -> Result<Vec<u8>, ModelError> {
-    let broken = |cause: String| ModelError::Tensor { path: path.to_owned(), cause };
+    let broken = |cause: String| ModelError::Tensor {
+        path: path.to_owned(),
+        cause,
+    };
     let mut data = Vec::new();
     for (index, layer) in network.layers().iter().enumerate() {
         for (part, tensor) in [("weight", &layer.weight), ("bias", &layer.bias)] {
@@ -131,38 +143,79 @@ pub fn load(directory: &Path) -> Result<Model, ModelError> {
         let file = directory.join(tensor_file(kind));
         let network = read_network(&bytes, kind.width(), &file)?;
         let scaler = manifest.scaler.get(kind.label()).cloned();
-        let scaler = scaler.filter(|s| s.width() == kind.width() && s.is_sound()).ok_or_else(|| {
-            ModelError::Unsound { path: path.clone(), what: format!("the scaler of {} rows", kind.label()) }
-        })?;
+        let scaler = scaler
+            .filter(|s| s.width() == kind.width() && s.is_sound())
+            .ok_or_else(|| ModelError::Unsound {
+                path: path.clone(),
+                what: format!("the scaler of {} rows", kind.label()),
+            })?;
         detectors.push(Autoencoder::new(scaler, network));
     }
     let calibration = manifest.calibration;
     let pools = RowKind::ALL.len();
-    if !calibration.is_sound() || calibration.families.len() != Family::ALL.len() || calibration.pools.len() != pools {
-        return Err(ModelError::Unsound { path, what: "the calibration".to_owned() });
+    if !calibration.is_sound()
+        || calibration.families.len() != Family::ALL.len()
+        || calibration.pools.len() != pools
+    {
+        return Err(ModelError::Unsound {
+            path,
+            what: "the calibration".to_owned(),
+        });
     }
     let (Some(host), Some(flow)) = (detectors.pop(), detectors.pop()) else {
-        return Err(ModelError::Unsound { path, what: "the list of detectors".to_owned() });
+        return Err(ModelError::Unsound {
+            path,
+            what: "the list of detectors".to_owned(),
+        });
     };
-    let (id, parent, created_ns, training) = (manifest.id, manifest.parent, manifest.created_ns, manifest.training);
-    Ok(Model { id, parent, created_ns, flow, host, calibration, training })
+    let (id, parent, created_ns, training) = (
+        manifest.id,
+        manifest.parent,
+        manifest.created_ns,
+        manifest.training,
+    );
+    Ok(Model {
+        id,
+        parent,
+        created_ns,
+        flow,
+        host,
+        calibration,
+        training,
+    })
 }
 
 fn read_manifest(path: &Path) -> Result<Manifest, ModelError> {
     let bytes = fs::read(path).map_err(io("read", path))?;
-    let broken = |error: serde_json::Error| ModelError::Manifest { path: path.to_owned(), cause: error.to_string() };
-    let found = serde_json::from_slice::<Version>(&bytes).map_err(broken)?.format_version;
+    let broken = |error: serde_json::Error| ModelError::Manifest {
+        path: path.to_owned(),
+        cause: error.to_string(),
+    };
+    let found = serde_json::from_slice::<Version>(&bytes)
+        .map_err(broken)?
+        .format_version;
     if found > FORMAT_VERSION {
-        return Err(ModelError::NewerFormat { path: path.to_owned(), found, supported: FORMAT_VERSION });
+        return Err(ModelError::NewerFormat {
+            path: path.to_owned(),
+            found,
+            supported: FORMAT_VERSION,
+        });
     }
     let manifest: Manifest = serde_json::from_slice(&bytes).map_err(broken)?;
     let expected = schema_hash();
     if manifest.feature_schema != expected {
-        return Err(ModelError::Schema { path: path.to_owned(), found: manifest.feature_schema, expected });
+        return Err(ModelError::Schema {
+            path: path.to_owned(),
+            found: manifest.feature_schema,
+            expected,
+        });
     }
     if manifest.detector != DETECTOR {
         let cause = format!("detector `{}` is not known to this sensor", manifest.detector);
-        return Err(ModelError::Manifest { path: path.to_owned(), cause });
+        return Err(ModelError::Manifest {
+            path: path.to_owned(),
+            cause,
+        });
     }
     Ok(manifest)
 }
@@ -171,29 +224,48 @@ fn read_checked(directory: &Path, file: &str, manifest: &Manifest) -> Result<Vec
     let path: PathBuf = directory.join(file);
     let Some(expected) = manifest.files.get(file) else {
         let cause = format!("`files` does not name {file}");
-        return Err(ModelError::Manifest { path: directory.join(MANIFEST), cause });
+        return Err(ModelError::Manifest {
+            path: directory.join(MANIFEST),
+            cause,
+        });
     };
     let bytes = fs::read(&path).map_err(io("read", &path))?;
     let found = hex(&Sha256::digest(&bytes));
     if found != *expected {
-        return Err(ModelError::Damaged { path, found, expected: expected.clone() });
+        return Err(ModelError::Damaged {
+            path,
+            found,
+            expected: expected.clone(),
+        });
     }
     Ok(bytes)
 }
 
 fn read_network(bytes: &[u8], width: usize, path: &Path) -> Result<Network, ModelError> {
-    let broken = |cause: String| ModelError::Tensor { path: path.to_owned(), cause };
+    let broken = |cause: String| ModelError::Tensor {
+        path: path.to_owned(),
+        cause,
+    };
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| broken(error.to_string()))?;
     let read = |name: String, shape: &[usize]| -> Result<Tensor, ModelError> {
-        let view = tensors.tensor(&name).map_err(|error| broken(format!("tensor {name}: {error}")))?;
+        let view = tensors
+            .tensor(&name)
+            .map_err(|error| broken(format!("tensor {name}: {error}")))?;
         if view.dtype() != Dtype::F32 || view.shape() != shape {
-            let cause = format!("tensor {name} is {:?} {:?}, expected F32 {shape:?}", view.dtype(), view.shape());
+            let cause = format!(
+                "tensor {name} is {:?} {:?}, expected F32 {shape:?}",
+                view.dtype(),
+                view.shape()
+            );
             return Err(broken(cause));
         }
         let (words, _) = view.data().as_chunks::<4>();
         let values: Vec<f32> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
         if values.iter().any(|value| !value.is_finite()) {
-            return Err(ModelError::Unsound { path: path.to_owned(), what: format!("tensor {name}") });
+            return Err(ModelError::Unsound {
+                path: path.to_owned(),
+                what: format!("tensor {name}"),
+            });
         }
         Tensor::from_vec(values, shape, &Device::Cpu).map_err(|error| broken(error.to_string()))
     };

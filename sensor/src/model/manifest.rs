@@ -27,7 +27,10 @@ pub struct FeatureEntry {
 
 impl From<&Feature> for FeatureEntry {
     fn from(feature: &Feature) -> Self {
-        Self { name: feature.name.to_owned(), unit: feature.unit.to_owned() }
+        Self {
+            name: feature.name.to_owned(),
+            unit: feature.unit.to_owned(),
+        }
     }
 }
 
@@ -81,7 +84,10 @@ impl Manifest {
             id: model.id.clone(),
             detector: DETECTOR.to_owned(),
             feature_schema: schema_hash(),
-            features: RowKind::ALL.iter().map(|kind| (by_kind(*kind), list(*kind))).collect(),
+            features: RowKind::ALL
+                .iter()
+                .map(|kind| (by_kind(*kind), list(*kind)))
+                .collect(),
             scaler: RowKind::ALL
                 .iter()
                 .map(|kind| (by_kind(*kind), model.detector(*kind).scaler().clone()))

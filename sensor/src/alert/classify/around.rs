@@ -112,13 +112,24 @@ impl Surroundings {
     fn first_pass(&mut self, flow: &Rows) {
         for (index, key) in flow.keys.iter().enumerate() {
             let row = flow.row(index);
-            let at = |column: FlowColumn| row.get(column as usize).copied().filter(|v| v.is_finite()).unwrap_or(0.0);
+            let at = |column: FlowColumn| {
+                row.get(column as usize)
+                    .copied()
+                    .filter(|v| v.is_finite())
+                    .unwrap_or(0.0)
+            };
             let sent = at(FlowColumn::PacketsOut);
             let half_open = key.proto == 6 && at(FlowColumn::SynPackets) >= 1.0 && sent <= 2.0;
             let service = (key.proto, key.service_port);
             let mut add = |host: &[u8; 16], peer: [u8; 16], inbound: bool| {
-                let Some(around) = self.hosts.get_mut(host) else { return };
-                let side = if inbound { &mut around.inbound } else { &mut around.outbound };
+                let Some(around) = self.hosts.get_mut(host) else {
+                    return;
+                };
+                let side = if inbound {
+                    &mut around.inbound
+                } else {
+                    &mut around.outbound
+                };
                 side.flows += 1;
                 side.packets += key.packets;
                 side.bytes += key.bytes;
@@ -142,8 +153,14 @@ impl Surroundings {
     fn second_pass(&mut self, flow: &Rows) {
         for key in &flow.keys {
             let mut count = |host: &[u8; 16], peer: [u8; 16], inbound: bool| {
-                let Some(around) = self.hosts.get_mut(host) else { return };
-                let side = if inbound { &mut around.inbound } else { &mut around.outbound };
+                let Some(around) = self.hosts.get_mut(host) else {
+                    return;
+                };
+                let side = if inbound {
+                    &mut around.inbound
+                } else {
+                    &mut around.outbound
+                };
                 side.peer.count(peer);
                 side.service.count((key.proto, key.service_port));
                 side.peer_port.count(key.initiator_port);

@@ -45,11 +45,20 @@ fn one_story_opens_once_updates_once_a_minute_escalates_at_once_and_closes() {
         dispositions.push(table.observe(seen, window * 2 * SECOND, "m", &mut alerts).0);
     }
     let states: Vec<_> = alerts.iter().map(|alert| (alert.state, alert.severity)).collect();
-    let expected =
-        [(State::Open, Severity::Medium), (State::Update, Severity::High)];
+    let expected = [(State::Open, Severity::Medium), (State::Update, Severity::High)];
     assert_eq!(states, expected);
     assert_eq!(dispositions[10], Disposition::Escalated);
-    assert_eq!(table.observe(sighting(1, Behaviour::VerticalScan), 90 * SECOND, "m", &mut alerts).0, Disposition::Updated);
+    assert_eq!(
+        table
+            .observe(
+                sighting(1, Behaviour::VerticalScan),
+                90 * SECOND,
+                "m",
+                &mut alerts
+            )
+            .0,
+        Disposition::Updated
+    );
     assert_eq!(alerts[2].packets, 3600);
     table.close_idle(300 * SECOND, "m", &mut alerts);
     assert_eq!(alerts.len(), 3);
@@ -67,20 +76,39 @@ fn aftermath_of_an_open_incident_is_grouped_and_keeps_it_open() {
     table.observe(sighting(1, Behaviour::HorizontalScan), 0, "m", &mut alerts);
     for minute in 1..10 {
         let now = minute * 60 * SECOND;
-        assert_eq!(table.observe(sighting(1, Behaviour::Unclassified), now, "m", &mut alerts).0, Disposition::Grouped);
-        assert_eq!(table.observe(sighting(200, Behaviour::VolumeSurge), now, "m", &mut alerts).0, Disposition::Grouped);
+        assert_eq!(
+            table
+                .observe(sighting(1, Behaviour::Unclassified), now, "m", &mut alerts)
+                .0,
+            Disposition::Grouped
+        );
+        assert_eq!(
+            table
+                .observe(sighting(200, Behaviour::VolumeSurge), now, "m", &mut alerts)
+                .0,
+            Disposition::Grouped
+        );
         table.close_idle(now, "m", &mut alerts);
     }
     assert_eq!(alerts.len(), 1);
-    assert_eq!(table.observe(sighting(3, Behaviour::Unclassified), SECOND, "m", &mut alerts).0, Disposition::Opened);
+    assert_eq!(
+        table
+            .observe(sighting(3, Behaviour::Unclassified), SECOND, "m", &mut alerts)
+            .0,
+        Disposition::Opened
+    );
 }
 
 #[test]
 fn a_full_table_refuses_and_remembered_lists_stay_bounded() {
-    let settings = IncidentSettings { max_open: 2, ..IncidentSettings::default() };
+    let settings = IncidentSettings {
+        max_open: 2,
+        ..IncidentSettings::default()
+    };
     let (mut table, mut alerts) = (Incidents::new(settings, "box".to_owned()), Vec::new());
     for actor in 1..=3 {
-        let (disposition, about) = table.observe(sighting(actor, Behaviour::VerticalScan), 0, "m", &mut alerts);
+        let (disposition, about) =
+            table.observe(sighting(actor, Behaviour::VerticalScan), 0, "m", &mut alerts);
         assert_eq!(disposition == Disposition::Refused, actor == 3);
         assert_eq!(about.is_none(), actor == 3);
     }
@@ -102,11 +130,36 @@ fn the_json_has_exactly_the_keys_of_the_contract() {
     let (mut table, mut alerts) = (incidents(), Vec::new());
     table.observe(sighting(1, Behaviour::Unclassified), 0, "m", &mut alerts);
     let json = serde_json::to_value(&alerts[0]).unwrap_or_default();
-    let keys: Vec<String> = json.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default();
+    let keys: Vec<String> = json
+        .as_object()
+        .map(|object| object.keys().cloned().collect())
+        .unwrap_or_default();
     let mut expected = [
-        "ts", "event", "id", "state", "severity", "behaviour", "score", "p_value", "actor", "targets", "target_count",
-        "services", "first_seen", "last_seen", "rows", "packets", "bytes", "reasons", "summary", "technique",
-        "community_ids", "model", "detectors", "sensor", "interface",
+        "ts",
+        "event",
+        "id",
+        "state",
+        "severity",
+        "behaviour",
+        "score",
+        "p_value",
+        "actor",
+        "targets",
+        "target_count",
+        "services",
+        "first_seen",
+        "last_seen",
+        "rows",
+        "packets",
+        "bytes",
+        "reasons",
+        "summary",
+        "technique",
+        "community_ids",
+        "model",
+        "detectors",
+        "sensor",
+        "interface",
     ];
     expected.sort_unstable();
     let mut keys = keys;
