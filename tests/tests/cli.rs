@@ -50,10 +50,20 @@ fn path(path: &Path) -> &str {
 
 #[test]
 fn help_has_examples_and_goes_to_standard_output() {
-    for arguments in [&["--help"][..], &["run", "--help"], &["doctor", "--help"], &["config", "--help"], &["models", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["doctor", "--help"],
+        &["config", "--help"],
+        &["models", "--help"],
+    ] {
         let output = sensor(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
-        assert!(stdout(&output).contains("Examples:\n  sensor "), "{arguments:?}: {}", stdout(&output));
+        assert!(
+            stdout(&output).contains("Examples:\n  sensor "),
+            "{arguments:?}: {}",
+            stdout(&output)
+        );
         assert_eq!(stderr(&output), "");
     }
 }
@@ -62,8 +72,16 @@ fn help_has_examples_and_goes_to_standard_output() {
 fn wrong_usage_is_exit_code_2() {
     fails(&sensor(&["run", "--wnidow", "10s"]), 2, &["--wnidow", "--window"]);
     fails(&sensor(&["fly"]), 2, &["fly"]);
-    fails(&sensor(&["run", "--window", "10"]), 2, &["flag --window", "`window`", "\"10s\""]);
-    fails(&sensor(&["config", "show", "--log-format", "xml"]), 2, &["flag --log-format", "\"text\", \"json\""]);
+    fails(
+        &sensor(&["run", "--window", "10"]),
+        2,
+        &["flag --window", "`window`", "\"10s\""],
+    );
+    fails(
+        &sensor(&["config", "show", "--log-format", "xml"]),
+        2,
+        &["flag --log-format", "\"text\", \"json\""],
+    );
 }
 
 #[test]
@@ -90,15 +108,26 @@ fn all_mistakes_of_a_configuration_are_told_at_once_with_line_and_fix() {
         fails(
             &output,
             2,
-            &["sensor.toml:1: unknown key `windwo`; did you mean `window`?", "sensor.toml:2: `attach`", "\"native\""],
+            &[
+                "sensor.toml:1: unknown key `windwo`; did you mean `window`?",
+                "sensor.toml:2: `attach`",
+                "\"native\"",
+            ],
         );
     }
-    fails(&sensor(&["config", "check", "-c", "/nonexistent/sensor.toml"]), 2, &["/nonexistent/sensor.toml"]);
+    fails(
+        &sensor(&["config", "check", "-c", "/nonexistent/sensor.toml"]),
+        2,
+        &["/nonexistent/sensor.toml"],
+    );
 }
 
 #[test]
 fn environment_overrides_and_is_named_when_it_is_wrong() {
-    let shown = sensor_with(&["config", "show"], &[("SENSOR_WINDOW", "20s"), ("SENSOR_LOG", "debug")]);
+    let shown = sensor_with(
+        &["config", "show"],
+        &[("SENSOR_WINDOW", "20s"), ("SENSOR_LOG", "debug")],
+    );
     assert!(stdout(&shown).contains("window = \"20s\""), "{}", stdout(&shown));
     assert!(stdout(&shown).contains("level = \"debug\""));
     let wrong = sensor_with(&["config", "check"], &[("SENSOR_WINDOW", "0s")]);
@@ -110,7 +139,15 @@ fn a_taken_port_is_exit_code_1_and_names_the_address() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let dir = tempfile::tempdir().unwrap();
-    let output = sensor(&["run", "-i", "lo", "--listen", &address, "--state-dir", path(dir.path())]);
+    let output = sensor(&[
+        "run",
+        "-i",
+        "lo",
+        "--listen",
+        &address,
+        "--state-dir",
+        path(dir.path()),
+    ]);
     fails(&output, 1, &[&address, "in use", "--listen"]);
 }
 
@@ -120,15 +157,32 @@ fn an_unwritable_state_directory_is_exit_code_1_and_named() {
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
     let below = file.join("state");
-    fails(&sensor(&["run", "-i", "lo", "--state-dir", path(&below)]), 1, &[path(&below), "--state-dir"]);
+    fails(
+        &sensor(&["run", "-i", "lo", "--state-dir", path(&below)]),
+        1,
+        &[path(&below), "--state-dir"],
+    );
 }
 
 #[test]
 fn a_journal_that_cannot_be_opened_is_exit_code_1_and_named() {
     let dir = tempfile::tempdir().unwrap();
     let journal = dir.path().join("no/alerts.jsonl");
-    let arguments = ["run", "-i", "lo", "--listen", "127.0.0.1:0", "--state-dir", path(dir.path()), "--alerts"];
-    fails(&sensor(&[&arguments[..], &[path(&journal)]].concat()), 1, &[path(&journal), "`alerts`"]);
+    let arguments = [
+        "run",
+        "-i",
+        "lo",
+        "--listen",
+        "127.0.0.1:0",
+        "--state-dir",
+        path(dir.path()),
+        "--alerts",
+    ];
+    fails(
+        &sensor(&[&arguments[..], &[path(&journal)]].concat()),
+        1,
+        &[path(&journal), "`alerts`"],
+    );
 }
 
 #[test]
@@ -136,15 +190,35 @@ fn a_foreign_or_damaged_model_is_never_ignored() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     let run = |extra: &[&str]| {
-        let arguments = ["run", "-i", "lo", "--listen", "127.0.0.1:0", "--state-dir", path(&state)];
+        let arguments = [
+            "run",
+            "-i",
+            "lo",
+            "--listen",
+            "127.0.0.1:0",
+            "--state-dir",
+            path(&state),
+        ];
         sensor(&[&arguments[..], extra].concat())
     };
     let foreign = dir.path().join("foreign");
     fs::create_dir(&foreign).unwrap();
-    fails(&run(&["--model", path(&foreign)]), 1, &["foreign/manifest.json", "missing"]);
+    fails(
+        &run(&["--model", path(&foreign)]),
+        1,
+        &["foreign/manifest.json", "missing"],
+    );
     fs::write(foreign.join("manifest.json"), "{\"format_version\":1").unwrap();
-    fails(&run(&["--model", path(&foreign)]), 1, &["foreign/manifest.json", "not a readable manifest"]);
-    fails(&sensor(&["models", "verify", path(&foreign)]), 3, &["foreign/manifest.json"]);
+    fails(
+        &run(&["--model", path(&foreign)]),
+        1,
+        &["foreign/manifest.json", "not a readable manifest"],
+    );
+    fails(
+        &sensor(&["models", "verify", path(&foreign)]),
+        3,
+        &["foreign/manifest.json"],
+    );
     // The model that the state directory itself names.
     fs::write(state.join("models/current"), "ae-0123456789ab\n").unwrap();
     fails(&run(&[]), 1, &["models/ae-0123456789ab"]);
@@ -158,7 +232,11 @@ fn models_of_an_empty_state_directory_are_none() {
     let listed = sensor(&["models", "list", "--state-dir", path(dir.path())]);
     assert_eq!(listed.status.code(), Some(0));
     assert_eq!(stdout(&listed).lines().count(), 1, "only the heading");
-    fails(&sensor(&["models", "show", "--state-dir", path(dir.path())]), 3, &["no current model"]);
+    fails(
+        &sensor(&["models", "show", "--state-dir", path(dir.path())]),
+        3,
+        &["no current model"],
+    );
 }
 
 #[test]
@@ -169,7 +247,11 @@ fn doctor_answers_on_standard_output() {
     for part in ["kernel", "BTF", "CAP_BPF", "table memory", "interface lo", "MTU"] {
         assert!(text.contains(part), "no {part} in: {text}");
     }
-    assert_eq!(output.status.code() == Some(4), text.contains("MISSING"), "{text}");
+    assert_eq!(
+        output.status.code() == Some(4),
+        text.contains("MISSING"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -180,7 +262,15 @@ fn an_interface_that_does_not_exist_is_exit_code_2() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let arguments = ["run", "-i", "nosuch0", "--listen", "127.0.0.1:0", "--state-dir", path(dir.path())];
+    let arguments = [
+        "run",
+        "-i",
+        "nosuch0",
+        "--listen",
+        "127.0.0.1:0",
+        "--state-dir",
+        path(dir.path()),
+    ];
     let output = sensor(&arguments);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("nosuch0"), "{}", stderr(&output));

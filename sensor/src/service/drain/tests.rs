@@ -28,7 +28,10 @@ impl Tables for Fake {
         if held.broken {
             return Err(ProbeError::Object { what: "FLOWS" });
         }
-        let mut books = Counters { seen_packets: held.packets, ..Counters::default() };
+        let mut books = Counters {
+            seen_packets: held.packets,
+            ..Counters::default()
+        };
         books.skipped[Skip::Llc as usize] = held.packets;
         sink.books(&books);
         held.packets = 0;
@@ -55,7 +58,11 @@ fn start(window: Duration, drain_interval: Duration, queue: usize) -> Running {
     let metrics = Arc::new(Metrics::new().unwrap());
     let stop = Arc::new(AtomicBool::new(false));
     let failing = Arc::new(AtomicBool::new(false));
-    let bounds = WindowSettings { max_flows: 100, idle_timeout_ns: 1, active_timeout_ns: 1 };
+    let bounds = WindowSettings {
+        max_flows: 100,
+        idle_timeout_ns: 1,
+        active_timeout_ns: 1,
+    };
     let stage = DrainStage {
         tables: tables.clone(),
         builder: WindowBuilder::new(bounds, 1),
@@ -66,7 +73,14 @@ fn start(window: Duration, drain_interval: Duration, queue: usize) -> Running {
         failing: Arc::clone(&failing),
     };
     let thread = std::thread::spawn(move || stage.run());
-    Running { tables, metrics, stop, failing, windows, thread }
+    Running {
+        tables,
+        metrics,
+        stop,
+        failing,
+        windows,
+        thread,
+    }
 }
 
 impl Running {
@@ -78,7 +92,10 @@ impl Running {
     }
 
     fn flips(&self, cause: FlipCause) -> u64 {
-        self.metrics.flow_table_flips.with_label_values(&[cause.as_str()]).get()
+        self.metrics
+            .flow_table_flips
+            .with_label_values(&[cause.as_str()])
+            .get()
     }
 
     fn wait_until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
@@ -113,7 +130,9 @@ fn the_end_drains_once_more_and_hands_over_what_was_counted() {
 fn tables_that_fill_up_are_drained_before_the_interval_is_over() {
     let running = start(LONG, LONG, 2);
     running.tables.0.lock().unwrap().occupancy = 0.5;
-    running.wait_until("an early drain", |running| running.flips(FlipCause::Occupancy) == 1);
+    running.wait_until("an early drain", |running| {
+        running.flips(FlipCause::Occupancy) == 1
+    });
     running.end();
 }
 
@@ -133,7 +152,9 @@ fn several_drains_add_up_to_one_window() {
 #[test]
 fn windows_that_scoring_has_no_room_for_do_not_stop_the_drain() {
     let running = start(Duration::from_millis(1), LONG, 1);
-    running.wait_until("more windows than the queue holds", |running| running.metrics.windows.get() >= 4);
+    running.wait_until("more windows than the queue holds", |running| {
+        running.metrics.windows.get() >= 4
+    });
     let first = running.windows.recv().unwrap();
     let windows = running.end();
     let last = windows.into_iter().last().unwrap();
