@@ -67,26 +67,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
     }
     let metrics = Arc::new(Metrics::new()?);
     describe_build(&metrics);
-    // Everything that can be wrong with files and addresses comes before the kernel is touched.
-    let store = Arc::new(Store::open(&settings.state_dir)?);
-    let listener = http::bind(settings.listen)?;
-    let token = if settings.listen.ip().is_loopback() {
-        None
-    } else {
-        Some(http::Token::load(&store.token_path())?)
-    };
-    let target = settings.alerts_path().map_or(Target::Stdout, Target::File);
-    let journal = Journal::start(target, JOURNAL_QUEUE, Arc::clone(&metrics))?;
-    let model = match &settings.model {
-        Some(directory) => Some(model::files::load(directory)?),
-        None => store
-            .current()?
-            .map(|directory| model::files::load(&directory))
-            .transpose()?,
-    };
-    if let Some(model) = &model {
-        check_window(model, &settings)?;
-    }
+    let Ground { store, listener, token, journal, model } = prepare(&settings, &metrics)?;
     let seed = settings.seed.map_or_else(random_seed, Ok)?;
 
     let (probe, drainer) = Probe::load(&probe_settings(&settings))?;
@@ -164,10 +145,42 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         listener, shared, watcher, &board, &capture, &reload,
     ));
 
-    // In the order of the data: last drain and window, its scores, the journal; then the links.
     stop.store(true, Ordering::Release);
     drain.thread().unpark();
-    for stage in [drain, score] {
+    end([drain, score], journal, &capture);
+    outcome
+}
+
+/// What stands before the kernel is touched.
+struct Ground {
+    store: Arc<Store>,
+    listener: std::net::TcpListener,
+    token: Option<http::Token>,
+    journal: Journal,
+    model: Option<model::Model>,
+}
+
+/// Everything that can be wrong with files and addresses.
+fn prepare(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Ground, Failure> {
+    let store = Arc::new(Store::open(&settings.state_dir)?);
+    let listener = http::bind(settings.listen)?;
+    let token =
+        if settings.listen.ip().is_loopback() { None } else { Some(http::Token::load(&store.token_path())?) };
+    let target = settings.alerts_path().map_or(Target::Stdout, Target::File);
+    let journal = Journal::start(target, JOURNAL_QUEUE, Arc::clone(metrics))?;
+    let model = match &settings.model {
+        Some(directory) => Some(model::files::load(directory)?),
+        None => store.current()?.map(|directory| model::files::load(&directory)).transpose()?,
+    };
+    if let Some(model) = &model {
+        check_window(model, settings)?;
+    }
+    Ok(Ground { store, listener, token, journal, model })
+}
+
+/// Ends in the order of the data: last drain and window, its scores, the journal; then the links.
+fn end(stages: [JoinHandle<()>; 2], journal: Journal, capture: &Capture) {
+    for stage in stages {
         let name = stage.thread().name().unwrap_or_default().to_owned();
         if stage.join().is_err() {
             tracing::error!(stage = name, "this stage panicked; please report the lines above");
@@ -176,7 +189,6 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
     journal.close(JOURNAL_GRACE);
     capture.detach_all();
     tracing::info!("ended");
-    outcome
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {

@@ -22,6 +22,7 @@ use crate::{
         Metrics,
         label::{self, Stage},
     },
+    probe::Mode,
 };
 
 /// Incidents that are kept for the page and the API.
@@ -252,7 +253,7 @@ impl View for Board {
                 json!({
                     "name": held.name,
                     "ingress": held.ingress.label(),
-                    "egress": held.egress.map(|mode| mode.label()),
+                    "egress": held.egress.map(Mode::label),
                     "notes": held.notes,
                     "receive_packets": sum.receive_packets,
                     "receive_bytes": sum.receive_bytes,

@@ -65,9 +65,10 @@ impl ScoreStage {
             training: None,
             around,
         };
-        match model {
-            Some(model) => stage.in_use(&model),
-            None => tracing::info!(learn = ?settings.learn, "no model yet: learning what is normal here"),
+        if let Some(model) = model {
+            stage.in_use(&model);
+        } else {
+            tracing::info!(learn = ?settings.learn, "no model yet: learning what is normal here");
         }
         stage.show_progress(0);
         stage
@@ -246,7 +247,7 @@ impl ScoreStage {
                 self.around.board.incident(&alert.id, line);
             }
             Err(cause) => {
-                tracing::error!(incident = alert.id, %cause, "this incident could not be written as JSON")
+                tracing::error!(incident = alert.id, %cause, "this incident could not be written as JSON");
             }
         }
         let (severity, behaviour) = (alert.severity.label(), alert.behaviour.label());

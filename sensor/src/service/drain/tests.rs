@@ -109,7 +109,7 @@ impl Running {
     }
 }
 
-const LONG: Duration = Duration::from_secs(3_600);
+const LONG: Duration = Duration::from_hours(1);
 
 #[test]
 fn the_end_drains_once_more_and_hands_over_what_was_counted() {
