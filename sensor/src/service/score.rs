@@ -241,12 +241,13 @@ impl ScoreStage {
     }
 
     fn tell(&self, alert: &Alert) {
-        match serde_json::to_value(alert) {
-            Ok(line) => {
-                self.around.journal.send(line.to_string());
-                self.around.board.incident(&alert.id, line);
+        // The journal's line keeps the order of the contract; a `Value` would sort the fields.
+        match (serde_json::to_string(alert), serde_json::to_value(alert)) {
+            (Ok(line), Ok(value)) => {
+                self.around.journal.send(line);
+                self.around.board.incident(&alert.id, value);
             }
-            Err(cause) => {
+            (Err(cause), _) | (_, Err(cause)) => {
                 tracing::error!(incident = alert.id, %cause, "this incident could not be written as JSON");
             }
         }
