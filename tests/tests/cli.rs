@@ -275,3 +275,44 @@ fn an_interface_that_does_not_exist_is_exit_code_2() {
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("nosuch0"), "{}", stderr(&output));
 }
+
+#[test]
+fn without_privilege_it_is_exit_code_4_with_what_to_grant() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    const NOBODY: u32 = 65_534;
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root can become nobody");
+        return;
+    }
+    // A copy, because nobody may not be let into the directory of the build.
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let binary = dir.path().join("sensor");
+    fs::copy(agent::binary().unwrap(), &binary).unwrap();
+    let state = dir.path().join("state");
+    let run = |arguments: &[&str]| {
+        Command::new(&binary)
+            .args(arguments)
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .output()
+            .unwrap()
+    };
+    let output = run(&[
+        "run",
+        "-i",
+        "lo",
+        "--listen",
+        "127.0.0.1:0",
+        "--state-dir",
+        path(&state),
+    ]);
+    fails(
+        &output,
+        4,
+        &["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON", "sensor doctor"],
+    );
+    let doctor = run(&["doctor", "-i", "lo", "--state-dir", path(&state)]);
+    assert_eq!(doctor.status.code(), Some(4), "{}", stderr(&doctor));
+    assert!(stdout(&doctor).contains("MISSING CAP_BPF"), "{}", stdout(&doctor));
+}
