@@ -62,13 +62,21 @@ enum Command {
     #[command(after_help = RUN_EXAMPLES)]
     Run(Run),
     /// Check what this kernel, this process and these interfaces allow
-    #[command(after_help = "Examples:\n  sensor doctor\n  sensor doctor -i eth0\n\nExit code 4 if something that is needed is missing.")]
+    #[command(
+        after_help = "Examples:\n  sensor doctor\n  sensor doctor -i eth0\n\nExit code 4 if something that is needed is missing."
+    )]
     Doctor(Source),
     /// Check, show or make a configuration file
-    #[command(subcommand, after_help = "Examples:\n  sensor config default > sensor.toml\n  sensor config check -c sensor.toml")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  sensor config default > sensor.toml\n  sensor config check -c sensor.toml"
+    )]
     Config(ConfigCommand),
     /// List, show or verify models
-    #[command(subcommand, after_help = "Examples:\n  sensor models list\n  sensor models verify /var/lib/sensor/models/ae-0123456789ab")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  sensor models list\n  sensor models verify /var/lib/sensor/models/ae-0123456789ab"
+    )]
     Models(ModelsCommand),
 }
 
@@ -150,10 +158,17 @@ impl Loader {
             let default = PathBuf::from(config::DEFAULT_FILE);
             default.exists().then_some(default)
         });
-        let mut loader = Self { path, overrides: Vec::new() };
+        let mut loader = Self {
+            path,
+            overrides: Vec::new(),
+        };
         if !source.interfaces.is_empty() {
             let value = Value::List(source.interfaces.clone());
-            loader.overrides.push(Override { key: "interfaces", flag: "-i", value });
+            loader.overrides.push(Override {
+                key: "interfaces",
+                flag: "-i",
+                value,
+            });
         }
         loader.flag("state_dir", "--state-dir", source.state_dir.as_ref());
         loader.flag("log.format", "--log-format", log_format);
@@ -162,7 +177,11 @@ impl Loader {
 
     fn flag(&mut self, key: &'static str, flag: &'static str, text: Option<&String>) {
         if let Some(text) = text {
-            self.overrides.push(Override { key, flag, value: Value::Text(text.clone()) });
+            self.overrides.push(Override {
+                key,
+                flag,
+                value: Value::Text(text.clone()),
+            });
         }
     }
 
@@ -171,7 +190,11 @@ impl Loader {
     /// # Errors
     /// All problems of all layers.
     pub fn load(&self) -> Result<Settings, config::Problems> {
-        config::load(self.path.as_deref(), &|name| std::env::var(name).ok(), &self.overrides)
+        config::load(
+            self.path.as_deref(),
+            &|name| std::env::var(name).ok(),
+            &self.overrides,
+        )
     }
 }
 
@@ -211,6 +234,10 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         }
         Command::Doctor(source) => {
             let settings = Loader::new(&source, format).load()?;
+            // A name that does not exist is wrong usage, not a missing feature.
+            for name in settings.interfaces.iter().filter_map(config::Pattern::literal) {
+                crate::probe::follow::link(name)?;
+            }
             let report = crate::doctor::examine(&settings);
             print(&report.to_string())?;
             Ok(if report.complete() { 0 } else { exit::PRIVILEGE })
@@ -245,9 +272,12 @@ mod tests {
 
     #[test]
     fn flags_become_settings() {
-        let arguments = "sensor run -i eth0 -i wlan* --window 20s --learn 2m --alerts - --listen [::1]:1 --state-dir /s";
+        let arguments =
+            "sensor run -i eth0 -i wlan* --window 20s --learn 2m --alerts - --listen [::1]:1 --state-dir /s";
         let cli = Cli::try_parse_from(arguments.split(' ')).unwrap();
-        let Command::Run(run) = cli.command else { panic!("not run") };
+        let Command::Run(run) = cli.command else {
+            panic!("not run")
+        };
         let mut loader = Loader::new(&run.source, None);
         loader.path = None;
         loader.flag("window", "--window", run.window.as_ref());

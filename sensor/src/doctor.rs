@@ -43,8 +43,18 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(verdict: Verdict, subject: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { verdict, subject: subject.into(), found: found.into(), fix: fix.into() }
+    fn new(
+        verdict: Verdict,
+        subject: impl Into<String>,
+        found: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self {
+            verdict,
+            subject: subject.into(),
+            found: found.into(),
+            fix: fix.into(),
+        }
     }
 
     fn good(subject: impl Into<String>, found: impl Into<String>) -> Self {
@@ -73,14 +83,29 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let subject_width = self.0.iter().map(|finding| finding.subject.chars().count()).max().unwrap_or(0);
+        let subject_width = self
+            .0
+            .iter()
+            .map(|finding| finding.subject.chars().count())
+            .max()
+            .unwrap_or(0);
         for finding in &self.0 {
-            writeln!(f, "{:<8}{:<subject_width$}  {}", finding.verdict.as_str(), finding.subject, finding.found)?;
+            writeln!(
+                f,
+                "{:<8}{:<subject_width$}  {}",
+                finding.verdict.as_str(),
+                finding.subject,
+                finding.found
+            )?;
             if !finding.fix.is_empty() {
                 writeln!(f, "{:<8}{:<subject_width$}  -> {}", "", "", finding.fix)?;
             }
         }
-        let missing = self.0.iter().filter(|finding| finding.verdict == Verdict::Missing).count();
+        let missing = self
+            .0
+            .iter()
+            .filter(|finding| finding.verdict == Verdict::Missing)
+            .count();
         match missing {
             0 => writeln!(f, "\nNothing that is needed is missing."),
             1 => writeln!(f, "\nOne thing that is needed is missing."),
@@ -105,7 +130,9 @@ mod tests {
         let note = Finding::note("clock", "not synchronised", "run an NTP client");
         let mut report = Report(vec![Finding::good("kernel", "6.18"), note]);
         assert!(report.complete());
-        report.0.push(Finding::missing("CAP_BPF", "not held", "run as root"));
+        report
+            .0
+            .push(Finding::missing("CAP_BPF", "not held", "run as root"));
         assert!(!report.complete());
         let text = report.to_string();
         assert!(text.contains("MISSING CAP_BPF"), "{text}");

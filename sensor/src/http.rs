@@ -170,9 +170,8 @@ pub async fn serve(listener: std::net::TcpListener, shared: Shared) -> Result<()
                 .max_buf_size(MAX_HEADER_BYTES)
                 .max_headers(MAX_HEADERS)
                 .serve_connection(TokioIo::new(stream), service);
-            match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
-                Ok(Err(cause)) => tracing::debug!(%cause, "a connection ended early"),
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(cause)) = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
+                tracing::debug!(%cause, "a connection ended early");
             }
             drop(slot);
         });

@@ -108,7 +108,10 @@ impl Metrics {
     /// Keeps an exemplar for the bucket of the reconstruction error that its value falls into.
     pub fn keep_exemplar(&self, exemplar: Exemplar) {
         let bucket = table::ERROR_BUCKETS.partition_point(|bound| *bound < exemplar.value);
-        self.exemplars.lock().unwrap_or_else(PoisonError::into_inner).insert(bucket, exemplar);
+        self.exemplars
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(bucket, exemplar);
     }
 
     /// Writes all metrics.

@@ -67,20 +67,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
     }
     let metrics = Arc::new(Metrics::new()?);
     describe_build(&metrics);
-    // Everything that can be wrong with files and addresses comes before the kernel is touched.
-    let store = Arc::new(Store::open(&settings.state_dir)?);
-    let listener = http::bind(settings.listen)?;
-    let token =
-        if settings.listen.ip().is_loopback() { None } else { Some(http::Token::load(&store.token_path())?) };
-    let target = settings.alerts_path().map_or(Target::Stdout, Target::File);
-    let journal = Journal::start(target, JOURNAL_QUEUE, Arc::clone(&metrics))?;
-    let model = match &settings.model {
-        Some(directory) => Some(model::files::load(directory)?),
-        None => store.current()?.map(|directory| model::files::load(&directory)).transpose()?,
-    };
-    if let Some(model) = &model {
-        check_window(model, &settings)?;
-    }
+    let Ground { store, listener, token, journal, model } = prepare(&settings, &metrics)?;
     let seed = settings.seed.map_or_else(random_seed, Ok)?;
 
     let (probe, drainer) = Probe::load(&probe_settings(&settings))?;
@@ -99,14 +86,21 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
     capture.attach_first(&follow::links()?)?;
     if capture.attachments().is_empty() {
         let names: Vec<String> = settings.interfaces.iter().map(ToString::to_string).collect();
-        tracing::warn!(patterns = names.join(", "), "no interface matches yet; waiting for one");
+        tracing::warn!(
+            patterns = names.join(", "),
+            "no interface matches yet; waiting for one"
+        );
     }
 
     let settings = Arc::new(ArcSwap::from_pointee(settings));
     let stop = Arc::new(AtomicBool::new(false));
     let failing = Arc::new(AtomicBool::new(false));
-    let board =
-        Arc::new(Board::new(Arc::clone(&metrics), Arc::clone(&capture), Arc::clone(&settings), Arc::clone(&failing)));
+    let board = Arc::new(Board::new(
+        Arc::clone(&metrics),
+        Arc::clone(&capture),
+        Arc::clone(&settings),
+        Arc::clone(&failing),
+    ));
     let (windows_in, windows_out) = mpsc::sync_channel(WINDOW_QUEUE);
     let drain = DrainStage {
         tables: drainer,
@@ -133,15 +127,60 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
     let drain = spawn("drain", move || drain.run())?;
     let score = spawn("score", move || score.run())?;
 
-    let shared = http::Shared { view: Arc::clone(&board) as _, metrics: Arc::clone(&metrics), token };
-    let reload = reload::Reload { loader, filter, settings, capture: Arc::clone(&capture), metrics, journal: journal.sender() };
+    let shared = http::Shared {
+        view: Arc::clone(&board) as _,
+        metrics: Arc::clone(&metrics),
+        token,
+    };
+    let reload = reload::Reload {
+        loader,
+        filter,
+        settings,
+        capture: Arc::clone(&capture),
+        metrics,
+        journal: journal.sender(),
+    };
     reload.loaded();
-    let outcome = runtime.block_on(supervise::until_stopped(listener, shared, watcher, &board, &capture, &reload));
+    let outcome = runtime.block_on(supervise::until_stopped(
+        listener, shared, watcher, &board, &capture, &reload,
+    ));
 
-    // In the order of the data: last drain and window, its scores, the journal; then the links.
     stop.store(true, Ordering::Release);
     drain.thread().unpark();
-    for stage in [drain, score] {
+    end([drain, score], journal, &capture);
+    outcome
+}
+
+/// What stands before the kernel is touched.
+struct Ground {
+    store: Arc<Store>,
+    listener: std::net::TcpListener,
+    token: Option<http::Token>,
+    journal: Journal,
+    model: Option<model::Model>,
+}
+
+/// Everything that can be wrong with files and addresses.
+fn prepare(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Ground, Failure> {
+    let store = Arc::new(Store::open(&settings.state_dir)?);
+    let listener = http::bind(settings.listen)?;
+    let token =
+        if settings.listen.ip().is_loopback() { None } else { Some(http::Token::load(&store.token_path())?) };
+    let target = settings.alerts_path().map_or(Target::Stdout, Target::File);
+    let journal = Journal::start(target, JOURNAL_QUEUE, Arc::clone(metrics))?;
+    let model = match &settings.model {
+        Some(directory) => Some(model::files::load(directory)?),
+        None => store.current()?.map(|directory| model::files::load(&directory)).transpose()?,
+    };
+    if let Some(model) = &model {
+        check_window(model, settings)?;
+    }
+    Ok(Ground { store, listener, token, journal, model })
+}
+
+/// Ends in the order of the data: last drain and window, its scores, the journal; then the links.
+fn end(stages: [JoinHandle<()>; 2], journal: Journal, capture: &Capture) {
+    for stage in stages {
         let name = stage.thread().name().unwrap_or_default().to_owned();
         if stage.join().is_err() {
             tracing::error!(stage = name, "this stage panicked; please report the lines above");
@@ -150,24 +189,38 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
     journal.close(JOURNAL_GRACE);
     capture.detach_all();
     tracing::info!("ended");
-    outcome
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)
-        .map_err(|cause| Failure::new(exit::FAILED, format!("cannot start thread {name}: {cause}; raise the limit of tasks")))
+        .map_err(|cause| {
+            Failure::new(
+                exit::FAILED,
+                format!("cannot start thread {name}: {cause}; raise the limit of tasks"),
+            )
+        })
 }
 
 fn default_route_patterns() -> Result<Vec<crate::config::Pattern>, Failure> {
     let names = default_interfaces();
     if names.is_empty() {
-        let message = "no interface is named and none holds a default route; name the interfaces to watch with -i";
+        let message =
+            "no interface is named and none holds a default route; name the interfaces to watch with -i";
         return Err(Failure::new(exit::USAGE, message));
     }
-    tracing::info!(interfaces = names.join(", "), "no interface is named: watching those with a default route");
-    names.iter().map(|name| name.parse().map_err(|cause: String| Failure::new(exit::USAGE, cause))).collect()
+    tracing::info!(
+        interfaces = names.join(", "),
+        "no interface is named: watching those with a default route"
+    );
+    names
+        .iter()
+        .map(|name| {
+            name.parse()
+                .map_err(|cause: String| Failure::new(exit::USAGE, cause))
+        })
+        .collect()
 }
 
 /// Rates and counts of windows of another length would all look wrong to the model.
@@ -190,7 +243,12 @@ fn random_seed() -> Result<u64, Failure> {
     let mut bytes = [0u8; 8];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes))
-        .map_err(|cause| Failure::new(exit::FAILED, format!("/dev/urandom: {cause}; set `seed` to a number instead")))?;
+        .map_err(|cause| {
+            Failure::new(
+                exit::FAILED,
+                format!("/dev/urandom: {cause}; set `seed` to a number instead"),
+            )
+        })?;
     // TOML integers have 63 bits: a seed that is shown can be written into the file.
     Ok(u64::from_le_bytes(bytes) >> 1)
 }
@@ -219,9 +277,22 @@ fn window_settings(settings: &Settings) -> WindowSettings {
 }
 
 fn describe_build(metrics: &Metrics) {
-    metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), std::env::consts::ARCH]).set(1.0);
+    metrics
+        .build_info
+        .with_label_values(&[env!("CARGO_PKG_VERSION"), std::env::consts::ARCH])
+        .set(1.0);
     let release = crate::probe::kernel::release();
-    let btf = if crate::probe::kernel::btf_available() { "true" } else { "false" };
-    metrics.kernel_info.with_label_values(&[release.as_str(), btf]).set(1.0);
-    metrics.sink_queue_length.with_label_values(&[SinkName::Journal.as_str()]).set(0.0);
+    let btf = if crate::probe::kernel::btf_available() {
+        "true"
+    } else {
+        "false"
+    };
+    metrics
+        .kernel_info
+        .with_label_values(&[release.as_str(), btf])
+        .set(1.0);
+    metrics
+        .sink_queue_length
+        .with_label_values(&[SinkName::Journal.as_str()])
+        .set(0.0);
 }

@@ -1,7 +1,9 @@
 //! How errors become exit codes. Every error type that reaches the command line is listed here, once.
 
 use super::exit;
-use crate::{config, http::HttpError, metrics::MetricsError, model::ModelError, probe::ProbeError, sink::SinkError};
+use crate::{
+    config, http::HttpError, metrics::MetricsError, model::ModelError, probe::ProbeError, sink::SinkError,
+};
 
 /// Why a command ended, for the user, and its exit code.
 #[derive(Debug)]
@@ -15,7 +17,10 @@ pub struct Failure {
 impl Failure {
     /// A failure with its exit code.
     pub fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 }
 
@@ -41,4 +46,10 @@ macro_rules! failed_while_working {
     };
 }
 
-failed_while_working!(HttpError, MetricsError, ModelError, SinkError, crate::service::StoreError);
+failed_while_working!(
+    HttpError,
+    MetricsError,
+    ModelError,
+    SinkError,
+    crate::service::StoreError
+);

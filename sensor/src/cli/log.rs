@@ -34,7 +34,10 @@ pub fn init(format: LogFormat, level: &str) -> Result<Filter, Failure> {
     let base = tracing_subscriber::fmt().with_writer(std::io::stderr);
     let handle = match format {
         LogFormat::Text => {
-            let builder = base.with_ansi(colours()).with_env_filter(filter).with_filter_reloading();
+            let builder = base
+                .with_ansi(colours())
+                .with_env_filter(filter)
+                .with_filter_reloading();
             let handle = builder.reload_handle();
             install(builder.finish()).map_err(fail)?;
             Filter(Box::new(move |filter| handle.reload(filter).is_ok()))

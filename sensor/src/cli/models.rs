@@ -21,7 +21,9 @@ pub(super) fn run(command: &ModelsCommand, format: Option<&String>) -> Result<u8
             let settings = Loader::new(source, format).load()?;
             let directory = match model {
                 Some(name) => directory_of(&settings.state_dir, name),
-                None => Store::current_in(&settings.state_dir)?.ok_or_else(|| no_current(&settings.state_dir))?,
+                None => {
+                    Store::current_in(&settings.state_dir)?.ok_or_else(|| no_current(&settings.state_dir))?
+                }
             };
             let model = load(&directory)?;
             print(&describe(&directory, &model))?;
@@ -32,7 +34,10 @@ pub(super) fn run(command: &ModelsCommand, format: Option<&String>) -> Result<u8
             let directories: Vec<PathBuf> = if models.is_empty() {
                 Store::models_in(&settings.state_dir)?
             } else {
-                models.iter().map(|name| directory_of(&settings.state_dir, name)).collect()
+                models
+                    .iter()
+                    .map(|name| directory_of(&settings.state_dir, name))
+                    .collect()
             };
             verify(&directories)
         }
@@ -42,13 +47,20 @@ pub(super) fn run(command: &ModelsCommand, format: Option<&String>) -> Result<u8
 /// A name with a slash, or of an existing directory, is a path; anything else is an id of the state directory.
 fn directory_of(state_dir: &Path, name: &str) -> PathBuf {
     let path = PathBuf::from(name);
-    if name.contains('/') || path.is_dir() { path } else { Store::model_path(state_dir, name) }
+    if name.contains('/') || path.is_dir() {
+        path
+    } else {
+        Store::model_path(state_dir, name)
+    }
 }
 
 fn no_current(state_dir: &Path) -> Failure {
     Failure::new(
         exit::INPUT,
-        format!("{}: no current model; let `sensor run` learn one, or name a model", state_dir.display()),
+        format!(
+            "{}: no current model; let `sensor run` learn one, or name a model",
+            state_dir.display()
+        ),
     )
 }
 
@@ -64,10 +76,17 @@ fn created(model: &Model) -> String {
 
 fn list(state_dir: &Path) -> Result<u8, Failure> {
     let current = Store::current_in(state_dir)?;
-    let mut out = format!("{:<3}{:<18}{:<22}{:>10}  {}\n", "", "id", "created", "windows", "detector");
+    let mut out = format!(
+        "{:<3}{:<18}{:<22}{:>10}  {}\n",
+        "", "id", "created", "windows", "detector"
+    );
     let mut code = 0;
     for directory in Store::models_in(state_dir)? {
-        let mark = if current.as_ref() == Some(&directory) { "*" } else { "" };
+        let mark = if current.as_ref() == Some(&directory) {
+            "*"
+        } else {
+            ""
+        };
         match model::files::load(&directory) {
             Ok(model) => {
                 let _ = writeln!(
@@ -102,10 +121,13 @@ fn describe(directory: &Path, model: &Model) -> String {
     line("seed", &model.training.seed);
     line("learned windows", &model.training.windows);
     for (kind, training) in [("flow", &model.training.flow), ("host", &model.training.host)] {
-        line(&format!("{kind} rows"), &format!(
-            "{} trained, {} held out, {} calibrated",
-            training.training_rows, training.held_out_rows, training.calibration_rows
-        ));
+        line(
+            &format!("{kind} rows"),
+            &format!(
+                "{} trained, {} held out, {} calibrated",
+                training.training_rows, training.held_out_rows, training.calibration_rows
+            ),
+        );
         if !training.dropped_features.is_empty() {
             line(&format!("{kind} not used"), &training.dropped_features.join(", "));
         }

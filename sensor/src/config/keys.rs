@@ -30,7 +30,7 @@ pub struct Key {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 const MIB: u64 = 1 << 20;
 
 fn one_of<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, String> {
@@ -339,7 +339,7 @@ pub const KEYS: &[Key] = &[
                 .map_err(|cause| {
                     format!("\"{text}\": {cause}; write \"info\" or \"info,sensor::probe=debug\"")
                 })?;
-            s.log_level = text.to_owned();
+            text.clone_into(&mut s.log_level);
             Ok(())
         },
         get: |s| quoted(&s.log_level),

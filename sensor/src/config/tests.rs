@@ -122,7 +122,7 @@ fn flags_override_the_environment_and_that_overrides_the_file() {
     };
     let settings = load(Some(file.path()), &variables, &[flag]).unwrap();
     assert_eq!(settings.window, Duration::from_secs(40));
-    assert_eq!(settings.learn, Duration::from_secs(180));
+    assert_eq!(settings.learn, Duration::from_mins(3));
     assert_eq!(settings.max_hosts, 100);
     assert_eq!(settings.interfaces.len(), 2);
     let bad = Override {

@@ -14,7 +14,14 @@ const OLDEST: (u32, u32) = (5, 15);
 pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![kernel_release(), btf()];
     findings.extend(capabilities());
-    findings.extend([memory(settings), memlock(), bpf_filesystem(), statistics(), clock(), state_dir(settings)]);
+    findings.extend([
+        memory(settings),
+        memlock(),
+        bpf_filesystem(),
+        statistics(),
+        clock(),
+        state_dir(settings),
+    ]);
     findings
 }
 
@@ -27,14 +34,22 @@ fn kernel_release() -> Finding {
     if kernel::at_least(6, 6) {
         return Finding::good("kernel", format!("{release} (XDP, TCX)"));
     }
-    Finding::note("kernel", format!("{release} (XDP; no TCX before 6.6)"), "egress is counted through clsact instead")
+    Finding::note(
+        "kernel",
+        format!("{release} (XDP; no TCX before 6.6)"),
+        "egress is counted through clsact instead",
+    )
 }
 
 fn btf() -> Finding {
     if kernel::btf_available() {
         return Finding::good("BTF", "/sys/kernel/btf/vmlinux");
     }
-    Finding::missing("BTF", "the kernel does not describe its types", "run a kernel built with CONFIG_DEBUG_INFO_BTF=y")
+    Finding::missing(
+        "BTF",
+        "the kernel does not describe its types",
+        "run a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+    )
 }
 
 fn capabilities() -> Vec<Finding> {
@@ -53,7 +68,9 @@ fn capabilities() -> Vec<Finding> {
 
 fn memory(settings: &Settings) -> Finding {
     let subject = "table memory";
-    let available_bytes = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
+    let available_bytes = fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| available(&text));
     let Ok(cpus) = kernel::possible_cpus() else {
         return Finding::note(subject, "the number of CPUs is unknown", "mount sysfs at /sys");
     };
@@ -75,14 +92,23 @@ fn memory(settings: &Settings) -> Finding {
 
 /// `MemAvailable` of /proc/meminfo in bytes.
 fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace()
+        .next()?
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1024)
 }
 
 fn memlock() -> Finding {
     let subject = "locked memory";
     if kernel::at_least(5, 11) {
-        return Finding::good(subject, "BPF memory is not limited by RLIMIT_MEMLOCK on this kernel");
+        return Finding::good(
+            subject,
+            "BPF memory is not limited by RLIMIT_MEMLOCK on this kernel",
+        );
     }
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let limit = limits
@@ -93,25 +119,42 @@ fn memlock() -> Finding {
     if limit == "unlimited" {
         return Finding::good(subject, limit);
     }
-    Finding::note(subject, format!("{limit} bytes"), "the sensor raises it when run as root; else LimitMEMLOCK=infinity")
+    Finding::note(
+        subject,
+        format!("{limit} bytes"),
+        "the sensor raises it when run as root; else LimitMEMLOCK=infinity",
+    )
 }
 
 fn bpf_filesystem() -> Finding {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let mounted = mounts.lines().any(|line| line.split_whitespace().nth(2) == Some("bpf"));
+    let mounted = mounts
+        .lines()
+        .any(|line| line.split_whitespace().nth(2) == Some("bpf"));
     if mounted {
         return Finding::good("/sys/fs/bpf", "mounted");
     }
-    Finding::note("/sys/fs/bpf", "no BPF file system is mounted", "not needed: nothing is pinned")
+    Finding::note(
+        "/sys/fs/bpf",
+        "no BPF file system is mounted",
+        "not needed: nothing is pinned",
+    )
 }
 
 fn statistics() -> Finding {
     let subject = "BPF statistics";
     let on = fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").is_ok_and(|text| text.trim() == "1");
     if on {
-        return Finding::good(subject, "on: sensor_bpf_run_seconds_total shows the cost per program");
+        return Finding::good(
+            subject,
+            "on: sensor_bpf_run_seconds_total shows the cost per program",
+        );
     }
-    Finding::note(subject, "off", "sysctl kernel.bpf_stats_enabled=1 shows the programs' run time (at a small cost)")
+    Finding::note(
+        subject,
+        "off",
+        "sysctl kernel.bpf_stats_enabled=1 shows the programs' run time (at a small cost)",
+    )
 }
 
 fn clock() -> Finding {
@@ -138,11 +181,17 @@ fn state_dir(settings: &Settings) -> Finding {
         return Finding::good(subject, dir.display().to_string());
     }
     let found = format!("{} cannot be written", existing.display());
-    Finding::missing(subject, found, "make it writable for this user, or choose another with --state-dir")
+    Finding::missing(
+        subject,
+        found,
+        "make it writable for this user, or choose another with --state-dir",
+    )
 }
 
 fn writable(path: &Path) -> bool {
-    let Ok(text) = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()) else { return false };
+    let Ok(text) = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()) else {
+        return false;
+    };
     // SAFETY: `text` is a terminated string that lives through the call; access only asks.
     unsafe { libc::access(text.as_ptr(), libc::W_OK) == 0 }
 }
@@ -153,7 +202,10 @@ mod tests {
 
     #[test]
     fn available_memory_is_read_in_bytes() {
-        assert_eq!(available("MemTotal: 9 kB\nMemAvailable:    2048 kB\n"), Some(2_097_152));
+        assert_eq!(
+            available("MemTotal: 9 kB\nMemAvailable:    2048 kB\n"),
+            Some(2_097_152)
+        );
         assert_eq!(available("MemTotal: 9 kB\n"), None);
     }
 }

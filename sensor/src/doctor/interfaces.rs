@@ -21,7 +21,11 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
     if settings.interfaces.is_empty() {
         let names = default_interfaces();
         if names.is_empty() {
-            findings.push(Finding::missing("interfaces", "no default route", "name the interfaces with -i"));
+            findings.push(Finding::missing(
+                "interfaces",
+                "no default route",
+                "name the interfaces with -i",
+            ));
         }
         for link in links.iter().filter(|link| names.contains(&link.name)) {
             findings.extend(one(link));
@@ -34,11 +38,7 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
             let known: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
             let subject = format!("interface {pattern}");
             let known = format!("interfaces here: {}", known.join(", "));
-            findings.push(if pattern.literal().is_some() {
-                Finding::missing(subject, "does not exist", known)
-            } else {
-                Finding::note(subject, "matches nothing now", known)
-            });
+            findings.push(Finding::note(subject, "matches nothing now", known));
         }
         findings.extend(matching.into_iter().flat_map(one));
     }
@@ -51,20 +51,41 @@ fn one(link: &Link) -> Vec<Finding> {
     let state = if link.up { "up" } else { "down" };
     let mut findings = vec![Finding::good(
         &subject,
-        format!("{state}, MTU {}, driver {}", link.mtu, driver.as_deref().unwrap_or("none")),
+        format!(
+            "{state}, MTU {}, driver {}",
+            link.mtu,
+            driver.as_deref().unwrap_or("none")
+        ),
     )];
     if !link.ethernet {
-        findings.push(Finding::note(&subject, "no Ethernet header", "packets are read from the IP header on"));
+        findings.push(Finding::note(
+            &subject,
+            "no Ethernet header",
+            "packets are read from the IP header on",
+        ));
     }
     findings.push(match driver.as_deref() {
-        Some(name) if NATIVE.contains(&name) => Finding::good(&subject, format!("driver {name} has native XDP")),
-        _ => Finding::note(&subject, "native XDP is not known for this driver", "generic XDP or TC is used, at a higher cost"),
+        Some(name) if NATIVE.contains(&name) => {
+            Finding::good(&subject, format!("driver {name} has native XDP"))
+        }
+        _ => Finding::note(
+            &subject,
+            "native XDP is not known for this driver",
+            "generic XDP or TC is used, at a higher cost",
+        ),
     });
     match kernel::hook_holders(&link.name) {
         Ok(holders) if holders.is_empty() => findings.push(Finding::good(&subject, "hooks are free")),
         Ok(holders) => findings.extend(holders.iter().map(|holder| {
-            let found = format!("{} holds {} (program {}, id {})", holder.program, holder.hook, holder.program, holder.id);
-            let fix = if holder.hook.starts_with("xdp") { "it stays; the sensor uses TC ingress beside it" } else { "" };
+            let found = format!(
+                "{} holds {} (program {}, id {})",
+                holder.program, holder.hook, holder.program, holder.id
+            );
+            let fix = if holder.hook.starts_with("xdp") {
+                "it stays; the sensor uses TC ingress beside it"
+            } else {
+                ""
+            };
             Finding::note(&subject, found, fix)
         })),
         Err(cause) => findings.push(Finding::note(&subject, cause.to_string(), "")),
@@ -74,9 +95,33 @@ fn one(link: &Link) -> Vec<Finding> {
 
 /// Drivers with native XDP that hosts of this kind have; the list only feeds this report, attaching simply tries.
 const NATIVE: &[&str] = &[
-    "atlantic", "bnxt_en", "ena", "fec", "gve", "hv_netvsc", "i40e", "ice", "igb", "igc", "ixgbe", "ixgbevf", "mana",
-    "mlx4_en", "mlx5_core", "mvneta", "mvpp2", "nfp", "qede", "sfc", "stmmac", "thunder-nicvf", "tsnep", "veth",
-    "virtio_net", "vmxnet3", "xen-netfront",
+    "atlantic",
+    "bnxt_en",
+    "ena",
+    "fec",
+    "gve",
+    "hv_netvsc",
+    "i40e",
+    "ice",
+    "igb",
+    "igc",
+    "ixgbe",
+    "ixgbevf",
+    "mana",
+    "mlx4_en",
+    "mlx5_core",
+    "mvneta",
+    "mvpp2",
+    "nfp",
+    "qede",
+    "sfc",
+    "stmmac",
+    "thunder-nicvf",
+    "tsnep",
+    "veth",
+    "virtio_net",
+    "vmxnet3",
+    "xen-netfront",
 ];
 
 /// The driver's name: of the device behind the interface, or of its kind for virtual ones.
@@ -86,13 +131,23 @@ fn driver(name: &str) -> Option<String> {
         return target.file_name().map(|name| name.to_string_lossy().into_owned());
     }
     let uevent = fs::read_to_string(class.join("uevent")).unwrap_or_default();
-    let kind = uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE=")).map(str::to_owned);
+    let kind = uevent
+        .lines()
+        .find_map(|line| line.strip_prefix("DEVTYPE="))
+        .map(str::to_owned);
     // veth sets no DEVTYPE; its peer's index differs from its own and it has no device.
     kind.or_else(|| is_veth(&class).then(|| "veth".to_owned()))
 }
 
 fn is_veth(class: &Path) -> bool {
-    let number = |file: &str| fs::read_to_string(class.join(file)).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let number = |file: &str| {
+        fs::read_to_string(class.join(file))
+            .ok()
+            .and_then(|text| text.trim().parse::<u32>().ok())
+    };
     let ethernet = number("type") == Some(1);
-    ethernet && number("iflink").zip(number("ifindex")).is_some_and(|(peer, own)| peer != own)
+    ethernet
+        && number("iflink")
+            .zip(number("ifindex"))
+            .is_some_and(|(peer, own)| peer != own)
 }

@@ -211,7 +211,7 @@ fn oversized_headers_are_refused_and_the_server_lives_on() {
         &format!("X: {}\r\n", "y".repeat(MAX_HEADER_BYTES)),
     );
     assert!(matches!(status, 0 | 400 | 431), "{status}");
-    let many: String = (0..MAX_HEADERS + 1).map(|n| format!("X{n}: y\r\n")).collect();
+    let many = "X: y\r\n".repeat(MAX_HEADERS + 1);
     assert!(matches!(get_with(port, "/metrics", &many).0, 0 | 400 | 431));
     assert_eq!(get_with(port, "/metrics", "").0, 200);
 }

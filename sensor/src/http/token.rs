@@ -85,5 +85,5 @@ impl Token {
 fn fresh() -> io::Result<String> {
     let mut bytes = [0u8; TOKEN_BYTES];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(crate::detect::hex(&bytes))
 }

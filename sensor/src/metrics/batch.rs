@@ -68,8 +68,17 @@ impl Family for BatchHistogram {
     const KIND: Kind = Kind::Histogram;
     fn create(def: &Def) -> prometheus::Result<Self> {
         let help = def.help.trim().to_owned();
-        let desc = Desc::new(def.name.to_owned(), help, Vec::new(), std::collections::HashMap::default())?;
+        let desc = Desc::new(
+            def.name.to_owned(),
+            help,
+            Vec::new(),
+            std::collections::HashMap::default(),
+        )?;
         let counts = vec![0; def.buckets.len() + 1];
-        Ok(Self(Arc::new(Inner { desc, bounds: def.buckets, held: Mutex::new((counts, 0.0)) })))
+        Ok(Self(Arc::new(Inner {
+            desc,
+            bounds: def.buckets,
+            held: Mutex::new((counts, 0.0)),
+        })))
     }
 }

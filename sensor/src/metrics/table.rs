@@ -2,8 +2,8 @@
 //! It must never hold a name that breaks the rules of Prometheus (tested).
 
 use super::{
-    BatchHistogram, Counter, CounterVec, Exemplars, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, MetricsError,
-    Registry,
+    BatchHistogram, Counter, CounterVec, Exemplars, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec,
+    MetricsError, Registry,
     family::{Def, Family, Label},
     label::{
         BEHAVIOUR, CAUSE, DETECTOR, DROPPED, ENDED, INTERFACE, MODE, MODEL_ID, PHASE, PROGRAM, ROW_KIND,

@@ -49,16 +49,24 @@ fn full() -> Metrics {
             .inc();
     }
     for severity in crate::alert::Severity::ALL {
-        metrics.incidents_open.with_label_values(&[severity.label()]).set(1.0);
+        metrics
+            .incidents_open
+            .with_label_values(&[severity.label()])
+            .set(1.0);
         for behaviour in crate::alert::Behaviour::ALL {
-            metrics.incidents.with_label_values(&[severity.label(), behaviour.label()]).inc();
+            metrics
+                .incidents
+                .with_label_values(&[severity.label(), behaviour.label()])
+                .inc();
         }
     }
     metrics
         .model_info
         .with_label_values(&["m", "autoencoder"])
         .set(1.0);
-    metrics.reconstruction_error.add(&[1, 0, 0, 0, 0, 2, 3, 0, 0, 0, 0, 0, 4], 1e9);
+    metrics
+        .reconstruction_error
+        .add(&[1, 0, 0, 0, 0, 2, 3, 0, 0, 0, 0, 0, 4], 1e9);
     metrics.keep_exemplar(exemplar(2.0));
     metrics.keep_exemplar(exemplar(1e9));
     metrics
@@ -180,11 +188,17 @@ fn names_follow_the_rules_of_prometheus() {
 #[test]
 fn batches_add_up_to_cumulative_buckets() {
     let metrics = Metrics::new().unwrap();
-    metrics.reconstruction_error.add(&[1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4], 5000.5);
-    metrics.reconstruction_error.add(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0.5);
+    metrics
+        .reconstruction_error
+        .add(&[1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4], 5000.5);
+    metrics
+        .reconstruction_error
+        .add(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0.5);
     let samples = parse(&metrics.render(Format::Classic).unwrap(), false).unwrap();
     let value = |name: &str, bound: &str| {
-        let found = samples.iter().find(|s| s.name == name && s.labels.get("le").is_none_or(|le| le == bound));
+        let found = samples
+            .iter()
+            .find(|s| s.name == name && s.labels.get("le").is_none_or(|le| le == bound));
         found.map(|sample| sample.value)
     };
     assert_eq!(value("sensor_reconstruction_error_bucket", "0.003"), Some(2.0));
@@ -195,8 +209,17 @@ fn batches_add_up_to_cumulative_buckets() {
 
 #[test]
 fn every_reason_a_flow_ends_for_is_a_known_label() {
-    let declared = TABLE.iter().find(|def| def.name == "sensor_flows_ended_total").unwrap().labels[0].values;
-    let given: Vec<_> = crate::window::FlowsEnded::default().by_reason().iter().map(|(reason, _)| *reason).collect();
+    let declared = TABLE
+        .iter()
+        .find(|def| def.name == "sensor_flows_ended_total")
+        .unwrap()
+        .labels[0]
+        .values;
+    let given: Vec<_> = crate::window::FlowsEnded::default()
+        .by_reason()
+        .iter()
+        .map(|(reason, _)| *reason)
+        .collect();
     assert_eq!(declared, given);
 }
 

@@ -22,6 +22,7 @@ use crate::{
         Metrics,
         label::{self, Stage},
     },
+    probe::Mode,
 };
 
 /// Incidents that are kept for the page and the API.
@@ -115,8 +116,13 @@ impl Board {
     pub(super) fn model(&self, facts: ModelFacts) {
         let metrics = &self.metrics;
         metrics.model_info.reset();
-        metrics.model_info.with_label_values(&[facts.id.as_str(), facts.detector]).set(1.0);
-        metrics.model_trained_timestamp_seconds.set(facts.created_ns as f64 / 1e9);
+        metrics
+            .model_info
+            .with_label_values(&[facts.id.as_str(), facts.detector])
+            .set(1.0);
+        metrics
+            .model_trained_timestamp_seconds
+            .set(facts.created_ns as f64 / 1e9);
         self.lock().model = Some(facts);
     }
 
@@ -158,7 +164,11 @@ impl Board {
     }
 
     fn phase(&self, inner: &Inner) -> Phase {
-        if self.problems().is_empty() { inner.phase } else { Phase::Degraded }
+        if self.problems().is_empty() {
+            inner.phase
+        } else {
+            Phase::Degraded
+        }
     }
 
     /// What is wrong now, in sentences.
@@ -175,7 +185,11 @@ impl Board {
 
     /// Seconds since a stage last did something; since the start if it never did.
     fn silence_seconds(&self, stage: Stage) -> f64 {
-        let beat = self.metrics.heartbeat_timestamp_seconds.with_label_values(&[stage.as_str()]).get();
+        let beat = self
+            .metrics
+            .heartbeat_timestamp_seconds
+            .with_label_values(&[stage.as_str()])
+            .get();
         clock::unix_seconds() - beat.max(self.started_unix)
     }
 }
@@ -187,19 +201,30 @@ impl View for Board {
         let metrics = &self.metrics;
         Metrics::one_hot(&metrics.phase, label::PHASE.values, self.phase(&inner).label());
         metrics.learning_progress_ratio.set(inner.learning_progress);
-        metrics.alarm_budget_per_day.set(self.settings.load().alarm_budget_per_day);
+        metrics
+            .alarm_budget_per_day
+            .set(self.settings.load().alarm_budget_per_day);
     }
 
     fn health(&self) -> Result<(), Vec<String>> {
         let settings = self.settings.load();
         let mut found = Vec::new();
         for (stage, limit) in [
-            (Stage::Drain, 3.0 * settings.drain_interval.as_secs_f64() + DRAIN_PATIENCE_SECONDS),
-            (Stage::Score, 3.0 * settings.window.as_secs_f64() + SCORE_PATIENCE_SECONDS),
+            (
+                Stage::Drain,
+                3.0 * settings.drain_interval.as_secs_f64() + DRAIN_PATIENCE_SECONDS,
+            ),
+            (
+                Stage::Score,
+                3.0 * settings.window.as_secs_f64() + SCORE_PATIENCE_SECONDS,
+            ),
         ] {
             let silence = self.silence_seconds(stage);
             if silence > limit {
-                found.push(format!("stage {} has not moved for {silence:.0} s", stage.as_str()));
+                found.push(format!(
+                    "stage {} has not moved for {silence:.0} s",
+                    stage.as_str()
+                ));
             }
         }
         if found.is_empty() { Ok(()) } else { Err(found) }
@@ -228,7 +253,7 @@ impl View for Board {
                 json!({
                     "name": held.name,
                     "ingress": held.ingress.label(),
-                    "egress": held.egress.map(|mode| mode.label()),
+                    "egress": held.egress.map(Mode::label),
                     "notes": held.notes,
                     "receive_packets": sum.receive_packets,
                     "receive_bytes": sum.receive_bytes,
@@ -273,6 +298,12 @@ impl View for Board {
     }
 
     fn incidents(&self, limit: usize) -> Vec<Value> {
-        self.lock().incidents.iter().rev().take(limit).map(|(_, line)| line.clone()).collect()
+        self.lock()
+            .incidents
+            .iter()
+            .rev()
+            .take(limit)
+            .map(|(_, line)| line.clone())
+            .collect()
     }
 }

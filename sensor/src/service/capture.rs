@@ -25,7 +25,9 @@ struct Totals {
 impl Totals {
     fn update(&mut self, now: IfaceCounters) {
         // A device that came back may have a fresh slot, whose counters begin at zero.
-        if now.receive_packets < self.last.receive_packets || now.transmit_packets < self.last.transmit_packets {
+        if now.receive_packets < self.last.receive_packets
+            || now.transmit_packets < self.last.transmit_packets
+        {
             self.base = self.sum();
         }
         self.last = now;
@@ -69,13 +71,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Capture {
     pub(super) fn new(probe: Probe, patterns: Vec<Pattern>) -> Self {
-        Self { probe: Mutex::new(probe), patterns: Mutex::new(patterns), books: Mutex::default() }
+        Self {
+            probe: Mutex::new(probe),
+            patterns: Mutex::new(patterns),
+            books: Mutex::default(),
+        }
     }
 
     /// Attaches at start. An interface that is named without wildcards must exist and take the programs.
     pub(super) fn attach_first(&self, links: &[Link]) -> Result<(), ProbeError> {
-        let named: Vec<String> =
-            lock(&self.patterns).iter().filter_map(|pattern| pattern.literal().map(str::to_owned)).collect();
+        let named: Vec<String> = lock(&self.patterns)
+            .iter()
+            .filter_map(|pattern| pattern.literal().map(str::to_owned))
+            .collect();
         for name in named {
             self.attach(&name)?;
         }
@@ -125,7 +133,9 @@ impl Capture {
             }
         }
         let existing: BTreeSet<&str> = links.iter().map(|link| link.name.as_str()).collect();
-        lock(&self.books).complained.retain(|name, _| existing.contains(name.as_str()));
+        lock(&self.books)
+            .complained
+            .retain(|name, _| existing.contains(name.as_str()));
     }
 
     /// Replaces the patterns; takes effect with the next [`Self::reconcile`].
@@ -171,14 +181,22 @@ impl Capture {
             books.totals.entry(name).or_default().update(now);
         }
         if crowded {
-            books.totals.entry(OTHER_INTERFACES.to_owned()).or_default().update(rest);
+            books
+                .totals
+                .entry(OTHER_INTERFACES.to_owned())
+                .or_default()
+                .update(rest);
         }
     }
 
     /// Traffic by interface since start.
     pub(super) fn totals(&self) -> BTreeMap<String, IfaceCounters> {
         self.refresh_totals();
-        lock(&self.books).totals.iter().map(|(name, totals)| (name.clone(), totals.sum())).collect()
+        lock(&self.books)
+            .totals
+            .iter()
+            .map(|(name, totals)| (name.clone(), totals.sum()))
+            .collect()
     }
 
     /// Writes everything that is read from the kernel at scrape time.
@@ -186,22 +204,44 @@ impl Capture {
         let totals = self.totals();
         metrics.interface_attached.reset();
         for held in self.attachments() {
-            let name = if totals.contains_key(&held.name) { held.name.as_str() } else { OTHER_INTERFACES };
+            let name = if totals.contains_key(&held.name) {
+                held.name.as_str()
+            } else {
+                OTHER_INTERFACES
+            };
             for mode in [Some(held.ingress), held.egress].into_iter().flatten() {
-                metrics.interface_attached.with_label_values(&[name, mode.label()]).set(1.0);
+                metrics
+                    .interface_attached
+                    .with_label_values(&[name, mode.label()])
+                    .set(1.0);
             }
         }
         for (name, sum) in &totals {
             let label = &[name.as_str()];
-            Metrics::raise(&metrics.interface_receive_packets.with_label_values(label), sum.receive_packets);
-            Metrics::raise(&metrics.interface_receive_bytes.with_label_values(label), sum.receive_bytes);
-            Metrics::raise(&metrics.interface_transmit_packets.with_label_values(label), sum.transmit_packets);
-            Metrics::raise(&metrics.interface_transmit_bytes.with_label_values(label), sum.transmit_bytes);
+            Metrics::raise(
+                &metrics.interface_receive_packets.with_label_values(label),
+                sum.receive_packets,
+            );
+            Metrics::raise(
+                &metrics.interface_receive_bytes.with_label_values(label),
+                sum.receive_bytes,
+            );
+            Metrics::raise(
+                &metrics.interface_transmit_packets.with_label_values(label),
+                sum.transmit_packets,
+            );
+            Metrics::raise(
+                &metrics.interface_transmit_bytes.with_label_values(label),
+                sum.transmit_bytes,
+            );
         }
         for program in self.program_stats() {
             let label = &[program.name.as_str()];
             Metrics::raise(&metrics.bpf_runs.with_label_values(label), program.runs);
-            Metrics::raise_seconds(&metrics.bpf_run_seconds.with_label_values(label), program.run_ns as f64 / 1e9);
+            Metrics::raise_seconds(
+                &metrics.bpf_run_seconds.with_label_values(label),
+                program.run_ns as f64 / 1e9,
+            );
         }
     }
 }
@@ -224,8 +264,11 @@ mod tests {
 
     #[test]
     fn traffic_counts_grow_over_a_fresh_slot() {
-        let counters =
-            |packets| IfaceCounters { receive_packets: packets, receive_bytes: packets * 100, ..Default::default() };
+        let counters = |packets| IfaceCounters {
+            receive_packets: packets,
+            receive_bytes: packets * 100,
+            ..Default::default()
+        };
         let mut totals = Totals::default();
         for (now, expected) in [(5, 5), (9, 9), (2, 11), (4, 13), (0, 13), (1, 14)] {
             totals.update(counters(now));

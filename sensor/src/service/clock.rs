@@ -1,10 +1,10 @@
-//! The only place that reads clocks. Kernel records carry CLOCK_MONOTONIC; people and alerts want wall time, so the
+//! The only place that reads clocks. Kernel records carry `CLOCK_MONOTONIC`; people and alerts want wall time, so the
 //! two are read together and a window is anchored with the difference of that moment.
 //! It must never be used by the pure layers: they are handed times.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// CLOCK_MONOTONIC in nanoseconds: the clock of the kernel's flow records (`bpf_ktime_get_ns`).
+/// `CLOCK_MONOTONIC` in nanoseconds: the clock of the kernel's flow records (`bpf_ktime_get_ns`).
 pub fn monotonic_ns() -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,

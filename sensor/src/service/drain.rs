@@ -103,7 +103,11 @@ impl<T: Tables> DrainStage<T> {
                 self.close(start_ns, closed_ns, closed_ns - start_ns >= window_ns / 2);
                 start_ns = closed_ns;
                 // The beat stays even; after a pause of the whole machine it begins anew.
-                end_ns = if end_ns + window_ns > closed_ns { end_ns + window_ns } else { closed_ns + window_ns };
+                end_ns = if end_ns + window_ns > closed_ns {
+                    end_ns + window_ns
+                } else {
+                    closed_ns + window_ns
+                };
             }
             if cause == FlipCause::Shutdown {
                 return;
@@ -114,9 +118,17 @@ impl<T: Tables> DrainStage<T> {
     fn drain(&mut self, cause: FlipCause) {
         match self.tables.drain(&mut self.builder) {
             Ok(report) => {
-                self.metrics.flow_table_flips.with_label_values(&[cause.as_str()]).inc();
-                self.metrics.drain_duration_seconds.observe(report.duration_ns as f64 / 1e9);
-                let beat = self.metrics.heartbeat_timestamp_seconds.with_label_values(&[Stage::Drain.as_str()]);
+                self.metrics
+                    .flow_table_flips
+                    .with_label_values(&[cause.as_str()])
+                    .inc();
+                self.metrics
+                    .drain_duration_seconds
+                    .observe(report.duration_ns as f64 / 1e9);
+                let beat = self
+                    .metrics
+                    .heartbeat_timestamp_seconds
+                    .with_label_values(&[Stage::Drain.as_str()]);
                 beat.set(clock::unix_seconds());
                 if self.failing.swap(false, Ordering::Relaxed) {
                     tracing::info!("the kernel tables can be read again");
@@ -135,21 +147,37 @@ impl<T: Tables> DrainStage<T> {
         let window = self.builder.close(start_ns, end_ns);
         self.count(&window);
         let rows = window.flows.len() as u64;
-        let closed = Closed { window, wall_end_ns: clock::wall_of_monotonic_ns(end_ns), complete };
+        let closed = Closed {
+            window,
+            wall_end_ns: clock::wall_of_monotonic_ns(end_ns),
+            complete,
+        };
         let lost = match self.out.try_send(closed) {
             Ok(()) => return,
             Err(TrySendError::Full(_)) => Lost::Backlog,
             // Scoring has ended, which only a panic there can do before this thread ends.
             Err(TrySendError::Disconnected(_)) => Lost::Shutdown,
         };
-        tracing::warn!(rows, reason = lost.as_str(), "a window could not be handed to scoring");
-        self.metrics.rows_unscored.with_label_values(&[lost.as_str()]).inc_by(rows);
+        tracing::warn!(
+            rows,
+            reason = lost.as_str(),
+            "a window could not be handed to scoring"
+        );
+        self.metrics
+            .rows_unscored
+            .with_label_values(&[lost.as_str()])
+            .inc_by(rows);
     }
 
     fn count(&self, window: &Window) {
         let metrics = &self.metrics;
         let books = &window.books;
-        let in_flows: u64 = window.flows.iter().flat_map(|flow| &flow.half).map(|half| half.packets).sum();
+        let in_flows: u64 = window
+            .flows
+            .iter()
+            .flat_map(|flow| &flow.half)
+            .map(|half| half.packets)
+            .sum();
         metrics.windows.inc();
         metrics.packets_seen.inc_by(books.seen_packets);
         metrics.packets_in_flows.inc_by(in_flows);
@@ -157,7 +185,10 @@ impl<T: Tables> DrainStage<T> {
         metrics.packets_unaccounted.inc_by(window.unaccounted_packets);
         metrics.flow_table_evictions.inc_by(books.evicted_flows);
         for (skip, packets) in Skip::ALL.iter().zip(books.skipped) {
-            metrics.packets_skipped.with_label_values(&[skip.label()]).inc_by(packets);
+            metrics
+                .packets_skipped
+                .with_label_values(&[skip.label()])
+                .inc_by(packets);
         }
         metrics.flows_started.inc_by(window.flows_started);
         for (reason, flows) in window.flows_ended.by_reason() {
@@ -172,3 +203,7 @@ impl<T: Tables> DrainStage<T> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

@@ -22,8 +22,13 @@ mod tests {
     fn only_the_calling_thread_is_slowed() {
         let idle = |path: &str| {
             let stat = std::fs::read_to_string(path).unwrap();
-            let fields: Vec<String> =
-                stat.rsplit_once(')').unwrap().1.split_whitespace().map(str::to_owned).collect();
+            let fields: Vec<String> = stat
+                .rsplit_once(')')
+                .unwrap()
+                .1
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect();
             // Field 19 is the nice value (proc(5)); the first field here is number 3.
             fields[16].parse::<i32>().unwrap()
         };

@@ -27,7 +27,9 @@ impl Reload<'_> {
     /// Notes that a configuration was loaded.
     pub(super) fn loaded(&self) {
         self.metrics.config_last_reload_successful.set(1.0);
-        self.metrics.config_last_reload_success_timestamp_seconds.set(clock::unix_seconds());
+        self.metrics
+            .config_last_reload_success_timestamp_seconds
+            .set(clock::unix_seconds());
     }
 
     /// Reads everything again and applies it.
@@ -60,7 +62,12 @@ impl Reload<'_> {
                 applied += 1;
                 tracing::info!("`{}` is now {} (was {})", change.key, change.new, change.old);
             } else {
-                tracing::warn!("`{}` stays {}: {} needs a restart", change.key, change.old, change.new);
+                tracing::warn!(
+                    "`{}` stays {}: {} needs a restart",
+                    change.key,
+                    change.old,
+                    change.new
+                );
             }
         }
         let mut next = current.clone();

@@ -65,9 +65,10 @@ impl ScoreStage {
             training: None,
             around,
         };
-        match model {
-            Some(model) => stage.in_use(&model),
-            None => tracing::info!(learn = ?settings.learn, "no model yet: learning what is normal here"),
+        if let Some(model) = model {
+            stage.in_use(&model);
+        } else {
+            tracing::info!(learn = ?settings.learn, "no model yet: learning what is normal here");
         }
         stage.show_progress(0);
         stage
@@ -90,7 +91,10 @@ impl ScoreStage {
         if !closed.complete {
             // Rates of a fraction of a window cannot be compared with those that were learned.
             let rows = closed.window.flows.len() as u64;
-            metrics.rows_unscored.with_label_values(&[Lost::Shutdown.as_str()]).inc_by(rows);
+            metrics
+                .rows_unscored
+                .with_label_values(&[Lost::Shutdown.as_str()])
+                .inc_by(rows);
             return;
         }
         let budget = self.around.settings.load().alarm_budget_per_day;
@@ -107,7 +111,9 @@ impl ScoreStage {
         self.publish(&outcome);
         let lag_ns = clock::unix_ns().saturating_sub(closed.wall_end_ns).max(0);
         metrics.window_lag_seconds.set(lag_ns as f64 / 1e9);
-        let beat = metrics.heartbeat_timestamp_seconds.with_label_values(&[Stage::Score.as_str()]);
+        let beat = metrics
+            .heartbeat_timestamp_seconds
+            .with_label_values(&[Stage::Score.as_str()]);
         beat.set(clock::unix_seconds());
         if let Some(problem) = self.engine.learning_problem()
             && self.engine.phase() == Phase::Learning
@@ -118,14 +124,26 @@ impl ScoreStage {
             && let Some(job) = self.engine.take_training_job()
         {
             let [flows, hosts] = job.rows();
-            tracing::info!(flow_rows = flows, host_rows = hosts, "enough was learned: training begins");
-            self.training = Some(train::start(job, Arc::clone(&metrics), Arc::clone(&self.around.store)));
+            tracing::info!(
+                flow_rows = flows,
+                host_rows = hosts,
+                "enough was learned: training begins"
+            );
+            self.training = Some(train::start(
+                job,
+                Arc::clone(&metrics),
+                Arc::clone(&self.around.store),
+            ));
         }
         self.show_progress(outcome.incidents_open.iter().sum());
     }
 
     fn show_progress(&self, incidents_open: u64) {
-        self.around.board.progress(self.engine.phase(), self.engine.learning_progress(), incidents_open);
+        self.around.board.progress(
+            self.engine.phase(),
+            self.engine.learning_progress(),
+            incidents_open,
+        );
     }
 
     fn collect_training(&mut self) {
@@ -141,7 +159,9 @@ impl ScoreStage {
                 self.engine.training_failed(cause);
             }
             Err(TryRecvError::Disconnected) => {
-                tracing::error!("the training thread ended without an outcome; restart the sensor to learn again");
+                tracing::error!(
+                    "the training thread ended without an outcome; restart the sensor to learn again"
+                );
             }
         }
         self.training = None;
@@ -154,7 +174,11 @@ impl ScoreStage {
         metrics.model_swaps.inc();
         let rows = model.training.flow.calibration_rows + model.training.host.calibration_rows;
         metrics.calibration_rows.set(rows as f64);
-        let facts = ModelFacts { id: model.id.clone(), detector: model::DETECTOR, created_ns: model.created_ns };
+        let facts = ModelFacts {
+            id: model.id.clone(),
+            detector: model::DETECTOR,
+            created_ns: model.created_ns,
+        };
         self.around.board.model(facts);
         tracing::info!(model = model.id, "detecting");
     }
@@ -165,24 +189,44 @@ impl ScoreStage {
             let index = model::pool_index(kind);
             let label = &[kind.label()];
             let of = |counts: &[u64; 2]| counts.get(index).copied().unwrap_or(0);
-            metrics.rows_scored.with_label_values(label).inc_by(of(&outcome.rows_scored));
-            metrics.alarms.with_label_values(label).inc_by(of(&outcome.alarms));
+            metrics
+                .rows_scored
+                .with_label_values(label)
+                .inc_by(of(&outcome.rows_scored));
+            metrics
+                .alarms
+                .with_label_values(label)
+                .inc_by(of(&outcome.alarms));
         }
         for (reason, rows) in Unscored::ALL.iter().zip(outcome.rows_unscored) {
-            metrics.rows_unscored.with_label_values(&[reason.label()]).inc_by(rows);
+            metrics
+                .rows_unscored
+                .with_label_values(&[reason.label()])
+                .inc_by(rows);
         }
         for (reason, alarms) in Suppressed::ALL.iter().zip(outcome.suppressed) {
-            metrics.alarms_suppressed.with_label_values(&[reason.label()]).inc_by(alarms);
+            metrics
+                .alarms_suppressed
+                .with_label_values(&[reason.label()])
+                .inc_by(alarms);
         }
         for (severity, behaviour) in &outcome.incidents_opened {
-            metrics.incidents.with_label_values(&[severity.label(), behaviour.label()]).inc();
+            metrics
+                .incidents
+                .with_label_values(&[severity.label(), behaviour.label()])
+                .inc();
         }
         for (severity, open) in Severity::ALL.iter().zip(outcome.incidents_open) {
-            metrics.incidents_open.with_label_values(&[severity.label()]).set(open as f64);
+            metrics
+                .incidents_open
+                .with_label_values(&[severity.label()])
+                .set(open as f64);
         }
         metrics.alarm_rate_per_day.set(outcome.alarm_rate_per_day);
         metrics.model_drift_ratio.set(outcome.drift_ratio);
-        metrics.reconstruction_error.add(&outcome.errors.counts, outcome.errors.sum);
+        metrics
+            .reconstruction_error
+            .add(&outcome.errors.counts, outcome.errors.sum);
         if let Some(exemplar) = &outcome.exemplar {
             metrics.keep_exemplar(Exemplar {
                 community_id: exemplar.community_id.clone(),
@@ -197,18 +241,33 @@ impl ScoreStage {
     }
 
     fn tell(&self, alert: &Alert) {
-        match serde_json::to_value(alert) {
-            Ok(line) => {
-                self.around.journal.send(line.to_string());
-                self.around.board.incident(&alert.id, line);
+        // The journal's line keeps the order of the contract; a `Value` would sort the fields.
+        match (serde_json::to_string(alert), serde_json::to_value(alert)) {
+            (Ok(line), Ok(value)) => {
+                self.around.journal.send(line);
+                self.around.board.incident(&alert.id, value);
             }
-            Err(cause) => tracing::error!(incident = alert.id, %cause, "this incident could not be written as JSON"),
+            (Err(cause), _) | (_, Err(cause)) => {
+                tracing::error!(incident = alert.id, %cause, "this incident could not be written as JSON");
+            }
         }
         let (severity, behaviour) = (alert.severity.label(), alert.behaviour.label());
         match alert.state {
             State::Open => tracing::warn!(incident = alert.id, severity, behaviour, "{}", alert.summary),
-            State::Update => tracing::info!(incident = alert.id, severity, behaviour, "goes on: {}", alert.summary),
-            State::Closed => tracing::info!(incident = alert.id, severity, behaviour, "over: {}", alert.summary),
+            State::Update => tracing::info!(
+                incident = alert.id,
+                severity,
+                behaviour,
+                "goes on: {}",
+                alert.summary
+            ),
+            State::Closed => tracing::info!(
+                incident = alert.id,
+                severity,
+                behaviour,
+                "over: {}",
+                alert.summary
+            ),
         }
     }
 }
@@ -232,5 +291,6 @@ fn engine_settings(settings: &Settings, seed: u64) -> EngineSettings {
 }
 
 fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| String::new(), |name| name.trim().to_owned())
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| String::new(), |name| name.trim().to_owned())
 }

@@ -20,7 +20,9 @@ const KEPT_MODELS: usize = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be made, read or written.
-    #[error("state directory: {path}: cannot {op}: {source}; make it writable for this user, or choose another with --state-dir")]
+    #[error(
+        "state directory: {path}: cannot {op}: {source}; make it writable for this user, or choose another with --state-dir"
+    )]
     Io {
         /// What was tried.
         op: &'static str,
@@ -30,13 +32,17 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Another sensor uses it.
-    #[error("state directory {path} is in use by another sensor; stop that one, or choose another with --state-dir")]
+    #[error(
+        "state directory {path} is in use by another sensor; stop that one, or choose another with --state-dir"
+    )]
     InUse {
         /// The directory.
         path: PathBuf,
     },
     /// The pointer names something that cannot be a model.
-    #[error("{path}: \"{found}\" is no model id; remove this file to learn anew, or write the id of a model beside it")]
+    #[error(
+        "{path}: \"{found}\" is no model id; remove this file to learn anew, or write the id of a model beside it"
+    )]
     BadPointer {
         /// The pointer.
         path: PathBuf,
@@ -46,7 +52,11 @@ pub enum StoreError {
 }
 
 fn failed<'a>(op: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + 'a {
-    move |source| StoreError::Io { op, path: path.to_owned(), source }
+    move |source| StoreError::Io {
+        op,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// A state directory that belongs to this process until it ends.
@@ -62,9 +72,17 @@ impl Store {
     /// # Errors
     /// If it cannot be made or written, or another sensor holds it.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("make it", dir))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(failed("make it", dir))?;
         let models = dir.join(MODELS);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&models).map_err(failed("make it", &models))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&models)
+            .map_err(failed("make it", &models))?;
         let path = dir.join(LOCK);
         let lock = OpenOptions::new()
             .write(true)
@@ -74,9 +92,16 @@ impl Store {
             .open(&path)
             .map_err(failed("write it", &path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self {
+                dir: dir.to_owned(),
+                _lock: lock,
+            }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: dir.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(StoreError::Io { op: "lock it", path, source }),
+            Err(TryLockError::Error(source)) => Err(StoreError::Io {
+                op: "lock it",
+                path,
+                source,
+            }),
         }
     }
 
@@ -108,12 +133,19 @@ impl Store {
             Ok(text) => {
                 let id = text.trim();
                 if id.is_empty() || id.starts_with('.') || id.contains('/') || id == CURRENT {
-                    return Err(StoreError::BadPointer { path, found: id.to_owned() });
+                    return Err(StoreError::BadPointer {
+                        path,
+                        found: id.to_owned(),
+                    });
                 }
                 Ok(Some(Self::model_path(state_dir, id)))
             }
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(StoreError::Io { op: "read it", path, source }),
+            Err(source) => Err(StoreError::Io {
+                op: "read it",
+                path,
+                source,
+            }),
         }
     }
 
@@ -126,7 +158,13 @@ impl Store {
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(StoreError::Io { op: "list it", path: dir, source }),
+            Err(source) => {
+                return Err(StoreError::Io {
+                    op: "list it",
+                    path: dir,
+                    source,
+                });
+            }
         };
         let mut found: Vec<PathBuf> = entries
             .filter_map(Result::ok)
@@ -147,7 +185,12 @@ impl Store {
         let pointer = self.dir.join(MODELS).join(CURRENT);
         let new = self.dir.join(MODELS).join(".current.new");
         let write = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&new)?;
             file.write_all(format!("{}\n", model.id).as_bytes())?;
             file.sync_all()?;
             fs::rename(&new, &pointer)
@@ -159,7 +202,9 @@ impl Store {
 
     /// Removing is housekeeping: a failure is logged and tried again after the next training.
     fn forget_old(&self, current: &Path) {
-        let Ok(models) = Self::models_in(&self.dir) else { return };
+        let Ok(models) = Self::models_in(&self.dir) else {
+            return;
+        };
         let mut by_age: Vec<_> = models
             .into_iter()
             .filter(|path| path != current)
@@ -207,7 +252,10 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         let text = Store::open(&file.join("state")).unwrap_err().to_string();
-        assert!(text.contains("file/state") && text.contains("--state-dir"), "{text}");
+        assert!(
+            text.contains("file/state") && text.contains("--state-dir"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -40,7 +40,9 @@ pub(super) async fn until_stopped(
     if let Some(log) = capture.take_kernel_log() {
         tokio::spawn(forward(log));
     }
-    let address = listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string());
+    let address = listener
+        .local_addr()
+        .map_or_else(|_| "?".to_owned(), |address| address.to_string());
     tracing::info!("listening on http://{address}/");
     let mut serving = std::pin::pin!(http::serve(listener, shared));
     loop {
