@@ -1,8 +1,6 @@
 //! One packet from frame to books: parse, find the flow, count. The kernel programs and every other source of
 //! packets call this one function, so they cannot disagree. It must never decide what happens to the packet.
 
-use bytemuck::Zeroable;
-
 use crate::{
     counter::{Counters, Skip},
     flow::Sighting,
@@ -71,19 +69,20 @@ where
     let seen = sight(Some(parsed));
     let wire = Wire::of(&seen, parsed.header_len);
     let hash = hash::key(parsed.key.words(), seed);
-    let mut evicted = Addition::zeroed();
     let Some(bucket) = tables.bucket(hash) else {
         skipped(Skip::NoTable, wire, counters);
         return wire;
     };
     counters.seen_packets += wire.packets;
-    match bucket.place(hash, parsed, &seen, &mut evicted, seed) {
+    match bucket.place(hash, parsed, &seen) {
         Placed::Hit => {}
         Placed::Started => {
             counters.started_flows += 1;
             counters.used_slots += 1;
         }
-        Placed::Replaced => {
+        Placed::Contested { way, weight } => {
+            let evicted = Addition::of_record(bucket.leaving(way), seed);
+            bucket.replace(way, weight, hash, parsed, &seen);
             counters.started_flows += 1;
             counters.evicted_flows += 1;
             overflow(&evicted, seed, counters, tables);

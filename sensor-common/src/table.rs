@@ -54,8 +54,14 @@ pub enum Placed {
     Hit,
     /// It began a record in a free slot.
     Started,
-    /// It began a record in the slot of another flow, whose record the caller must account for.
-    Replaced,
+    /// It may have the slot of another flow: the caller accounts for that flow's record
+    /// ([`Bucket::leaving`]) and then calls [`Bucket::replace`].
+    Contested {
+        /// The slot.
+        way: u32,
+        /// Weight that the newcomer begins with.
+        weight: u32,
+    },
     /// It found no place: the caller must account for it.
     Refused,
 }
@@ -73,17 +79,9 @@ const fn ghost_of(tag: u32) -> u16 {
 }
 
 impl Bucket {
-    /// Counts a packet in its flow's slot, making one if the rule allows. `evicted` receives what the record that
-    /// had to go adds to the overflow sketch.
+    /// Counts a packet in its flow's slot, making one if there is a free one, or finds out who has to go.
     #[inline(always)]
-    pub fn place(
-        &mut self,
-        hash: u64,
-        parsed: &Parsed,
-        seen: &Sighting,
-        evicted: &mut Addition,
-        seed: &Seed,
-    ) -> Placed {
+    pub fn place(&mut self, hash: u64, parsed: &Parsed, seen: &Sighting) -> Placed {
         let tag = tag_of(hash);
         let mut way = WAYS;
         for candidate in 0..WAYS {
@@ -110,19 +108,12 @@ impl Bucket {
             self.slot[way & (WAYS - 1)].start(parsed, seen);
             return Placed::Started;
         }
-        self.contest(tag, parsed, seen, evicted, seed)
+        self.contest(tag)
     }
 
-    /// All four slots hold other flows.
+    /// All four slots hold other flows: whether the newcomer may have one of them.
     #[inline(always)]
-    fn contest(
-        &mut self,
-        tag: u32,
-        parsed: &Parsed,
-        seen: &Sighting,
-        evicted: &mut Addition,
-        seed: &Seed,
-    ) -> Placed {
+    fn contest(&mut self, tag: u32) -> Placed {
         let known = self.recall(ghost_of(tag));
         let newcomer = 1 + known as u32;
         let first = self.cursor >> 16 & 3;
@@ -142,18 +133,31 @@ impl Bucket {
             return Placed::Refused;
         }
         self.misses = 0;
-        let leaver = ghost_of(self.tag[way]);
-        evicted.of_record(&self.slot[way], seed);
-        self.remember(leaver);
         self.cursor = self.cursor & 0xffff | ((way as u32 + 1) & 3) << 16;
-        self.tag[way] = tag;
-        self.weight[way] = if newcomer > seen.segments {
-            newcomer
+        Placed::Contested {
+            way: way as u32,
+            weight: newcomer,
+        }
+    }
+
+    /// The record that has to go from a contested slot.
+    #[inline(always)]
+    pub fn leaving(&self, way: u32) -> &FlowRecord {
+        &self.slot[way as usize & (WAYS - 1)]
+    }
+
+    /// Begins the newcomer's record in a contested slot, after [`Self::leaving`] was accounted for.
+    #[inline(always)]
+    pub fn replace(&mut self, way: u32, weight: u32, hash: u64, parsed: &Parsed, seen: &Sighting) {
+        let way = way as usize & (WAYS - 1);
+        self.remember(ghost_of(self.tag[way]));
+        self.tag[way] = tag_of(hash);
+        self.weight[way] = if weight > seen.segments {
+            weight
         } else {
             seen.segments
         };
         self.slot[way].start(parsed, seen);
-        Placed::Replaced
     }
 
     /// Whether a flow with this fingerprint left lately.
@@ -206,19 +210,21 @@ impl Addition {
 
     /// A record that had to go: its target is the endpoint that did not speak first.
     #[inline(always)]
-    fn of_record(&mut self, record: &FlowRecord, seed: &Seed) {
+    pub fn of_record(record: &FlowRecord, seed: &Seed) -> Self {
         let (source, target) = if record.first_half == 0 { (0, 1) } else { (1, 0) };
-        self.target = record.key.addr[target];
-        self.source_hash = hash::address(&bytemuck::must_cast(record.key.addr[source]), 0, seed);
-        self.packets = record.half[0].packets as u64 + record.half[1].packets as u64;
-        self.bytes = record.half[0].bytes + record.half[1].bytes;
         let syn_packets = record.half[source].flag_counts[SYN];
-        self.syn_packets = if record.key.proto == 6 { syn_packets } else { 0 };
-        self.evicted_flows = 1;
-        self.port = record.key.port[target];
-        self.iface = record.key.iface;
-        self.proto = record.key.proto;
-        self.kind = record.key.kind;
+        Self {
+            target: record.key.addr[target],
+            source_hash: hash::address(&bytemuck::must_cast(record.key.addr[source]), 0, seed),
+            packets: record.half[0].packets as u64 + record.half[1].packets as u64,
+            bytes: record.half[0].bytes + record.half[1].bytes,
+            syn_packets: if record.key.proto == 6 { syn_packets } else { 0 },
+            evicted_flows: 1,
+            port: record.key.port[target],
+            iface: record.key.iface,
+            proto: record.key.proto,
+            kind: record.key.kind,
+        }
     }
 
     /// The overflow cell in which this addition belongs.

@@ -119,7 +119,9 @@ impl Probe {
         for (name, value) in &settings.globals {
             loader.override_global(*name, value, true);
         }
-        let mut ebpf = loader.load(object).map_err(|error| ProbeError::load("the BPF object", &error))?;
+        let mut ebpf = loader
+            .load(object)
+            .map_err(|error| ProbeError::load("the BPF object", &error))?;
         let control = Mapping::new(map(&ebpf, "CONTROL")?, "the control map", 0, 1)?;
         let seed = settings.seed.map_or_else(kernel::random_seed, Ok)?;
         initialise(&control, seed)?;

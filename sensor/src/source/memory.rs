@@ -50,7 +50,12 @@ impl MemoryTables {
             buckets: vec![Bucket::zeroed(); layout.buckets as usize],
             cells: vec![OverflowCell::zeroed(); CELLS as usize],
         };
-        Self { region, counters: Counters::default(), seed, scratch: Parsed::zeroed() }
+        Self {
+            region,
+            counters: Counters::default(),
+            seed,
+            scratch: Parsed::zeroed(),
+        }
     }
 
     /// Counts one frame.
