@@ -8,13 +8,13 @@ use crate::{
     overflow::{Addition, OverflowCell},
     packet::Packet,
     parse::{self, Frame, Parsed},
-    table::{Bucket, Placed},
+    table::{Pair, Placed},
 };
 
 /// The tables of one CPU and epoch.
 pub trait Tables {
-    /// The bucket in which flows with this hash belong.
-    fn bucket(&mut self, hash: u64) -> Option<&mut Bucket>;
+    /// The pair of buckets in which flows with this hash belong.
+    fn pair(&mut self, hash: u64) -> Option<&mut Pair>;
     /// A cell of the overflow sketch, by index below [`crate::overflow::CELLS`].
     fn cell(&mut self, index: u32) -> Option<&mut OverflowCell>;
 }
@@ -69,18 +69,19 @@ where
     let seen = sight(Some(parsed));
     let wire = Wire::of(&seen, parsed.header_len);
     let hash = hash::key(parsed.key.words(), seed);
-    let Some(bucket) = tables.bucket(hash) else {
+    let Some(pair) = tables.pair(hash) else {
         skipped(Skip::NoTable, wire, counters);
         return wire;
     };
     counters.seen_packets += wire.packets;
-    match bucket.place(hash, parsed, &seen) {
+    match pair.place(hash, parsed, &seen) {
         Placed::Hit => {}
         Placed::Started => {
             counters.started_flows += 1;
             counters.used_slots += 1;
         }
         Placed::Contested { way, weight } => {
+            let bucket = pair.home(hash);
             let evicted = Addition::of_record(bucket.leaving(way), seed);
             bucket.replace(way, weight, hash, parsed, &seen);
             counters.started_flows += 1;

@@ -30,7 +30,9 @@ impl FlowSink for Sum {
         self.bytes += record.half[0].bytes + record.half[1].bytes + record.last_ns - record.first_ns;
     }
 
-    fn overflow(&mut self, _cell: &OverflowCell) {}
+    fn overflow(&mut self, cell: &OverflowCell) {
+        self.packets += cell.packets;
+    }
 
     fn books(&mut self, _counters: &Counters) {}
 }

@@ -8,7 +8,7 @@ mod support;
 use std::{hint::black_box, time::Instant};
 
 use sensor::{
-    alert::IncidentSettings,
+    alert::incident::IncidentSettings,
     detect::{
         scaler::{ColumnKind, Scaler},
         train::{ScaledRows, TrainSettings, train},
