@@ -13,13 +13,21 @@ const OBJECTS: [&str; 2] = ["sensor-ebpf", "sensor-ebpf-bench"];
 fn main() -> Result<(), Box<dyn Error>> {
     let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let root = manifest.join("..");
-    for watched in ["sensor-ebpf/src", "sensor-ebpf/Cargo.toml", "sensor-common/src", "Cargo.lock"] {
+    for watched in [
+        "sensor-ebpf/src",
+        "sensor-ebpf/Cargo.toml",
+        "sensor-common/src",
+        "Cargo.lock",
+    ] {
         println!("cargo:rerun-if-changed={}", root.join(watched).display());
     }
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
-    let target =
-        if env::var("CARGO_CFG_TARGET_ENDIAN")? == "big" { "bpfeb-unknown-none" } else { "bpfel-unknown-none" };
+    let target = if env::var("CARGO_CFG_TARGET_ENDIAN")? == "big" {
+        "bpfeb-unknown-none"
+    } else {
+        "bpfel-unknown-none"
+    };
     let flags = [
         format!("--cfg=bpf_target_arch=\"{arch}\""),
         "-Cdebuginfo=2".to_owned(),
@@ -30,7 +38,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target_dir = out.join("bpf");
     let output = Command::new(env::var("CARGO")?)
         .current_dir(root.join("sensor-ebpf"))
-        .args(["build", "--quiet", "--release", "--package", "sensor-ebpf", "--bins", "--locked"])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--package",
+            "sensor-ebpf",
+            "--bins",
+            "--locked",
+        ])
         .args(["--target", target, "-Z", "build-std=core", "--target-dir"])
         .arg(&target_dir)
         .env("RUSTC_BOOTSTRAP", "1")
@@ -49,7 +65,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .into());
     }
     for object in OBJECTS {
-        fs::copy(target_dir.join(target).join("release").join(object), out.join(object))?;
+        fs::copy(
+            target_dir.join(target).join("release").join(object),
+            out.join(object),
+        )?;
     }
     Ok(())
 }

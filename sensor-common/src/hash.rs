@@ -38,6 +38,8 @@ pub const fn key(words: &[u64; 6], seed: &Seed) -> u64 {
 /// Hash of an address and one more word.
 #[inline(always)]
 pub const fn address(words: &[u64; 2], extra: u64, seed: &Seed) -> u64 {
-    let sum = nh(words[0], seed[3]).wrapping_add(nh(words[1], seed[4])).wrapping_add(nh(extra, seed[5]));
+    let sum = nh(words[0], seed[3])
+        .wrapping_add(nh(words[1], seed[4]))
+        .wrapping_add(nh(extra, seed[5]));
     mix(sum)
 }

@@ -34,7 +34,10 @@ impl Wire {
     #[inline(always)]
     fn of(seen: &Sighting, header_len: u32) -> Self {
         let repeated = header_len as u64 * (seen.segments as u64 - 1);
-        Self { packets: seen.segments as u64, bytes: seen.len as u64 + repeated }
+        Self {
+            packets: seen.segments as u64,
+            bytes: seen.len as u64 + repeated,
+        }
     }
 }
 

@@ -59,7 +59,12 @@ impl Frame {
     /// An Ethernet frame of a capture or a test.
     #[inline(always)]
     pub const fn ethernet(len: u32) -> Self {
-        Self { start: Start::Ethernet, len, tag: 0, iface: 0 }
+        Self {
+            start: Start::Ethernet,
+            len,
+            tag: 0,
+            iface: 0,
+        }
     }
 }
 
@@ -173,7 +178,12 @@ fn arp<P: Packet + ?Sized>(packet: &P, offset: usize, parsed: &mut Parsed) -> Re
     };
     parsed.header_len = offset as u32 + 28;
     parsed.key.kind = NET_ARP << 4;
-    let ends = Ends { src: ip::mapped(sender), dst: ip::mapped(target), src_port: 0, dst_port: 0 };
+    let ends = Ends {
+        src: ip::mapped(sender),
+        dst: ip::mapped(target),
+        src_port: 0,
+        dst_port: 0,
+    };
     order(&ends, parsed);
     Ok(())
 }
@@ -181,8 +191,16 @@ fn arp<P: Packet + ?Sized>(packet: &P, offset: usize, parsed: &mut Parsed) -> Re
 /// Puts the endpoints into the key in their canonical order and remembers which way the packet went.
 #[inline(always)]
 fn order(ends: &Ends, parsed: &mut Parsed) {
-    let src = (u64::from_be(ends.src[0]), u64::from_be(ends.src[1]), ends.src_port);
-    let dst = (u64::from_be(ends.dst[0]), u64::from_be(ends.dst[1]), ends.dst_port);
+    let src = (
+        u64::from_be(ends.src[0]),
+        u64::from_be(ends.src[1]),
+        ends.src_port,
+    );
+    let dst = (
+        u64::from_be(ends.dst[0]),
+        u64::from_be(ends.dst[1]),
+        ends.dst_port,
+    );
     if src <= dst {
         parsed.half = 0;
         parsed.key.addr = [bytemuck::must_cast(ends.src), bytemuck::must_cast(ends.dst)];

@@ -147,7 +147,11 @@ impl Bucket {
         self.remember(leaver);
         self.cursor = self.cursor & 0xffff | ((way as u32 + 1) & 3) << 16;
         self.tag[way] = tag;
-        self.weight[way] = if newcomer > seen.segments { newcomer } else { seen.segments };
+        self.weight[way] = if newcomer > seen.segments {
+            newcomer
+        } else {
+            seen.segments
+        };
         self.slot[way].start(parsed, seen);
         Placed::Replaced
     }

@@ -33,7 +33,9 @@ mod programs {
 
     #[inline(always)]
     fn next() -> u32 {
-        let Some(state) = STATE.get_ptr_mut(0) else { return 0 };
+        let Some(state) = STATE.get_ptr_mut(0) else {
+            return 0;
+        };
         // SAFETY: one test run at a time uses the state.
         let state = unsafe { &mut *state };
         if IN_ORDER.load() != 0 {
@@ -41,7 +43,9 @@ mod programs {
             return *state as u32 & FLOW_MASK.load();
         }
         // Knuth's 64-bit linear congruential generator; the high bits are good.
-        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (*state >> 33) as u32 & FLOW_MASK.load()
     }
 

@@ -61,7 +61,9 @@ impl Tables for Region {
     #[inline(always)]
     fn cell(&mut self, index: u32) -> Option<&mut OverflowCell> {
         // SAFETY: as for `bucket`.
-        OVERFLOW.get_ptr_mut(self.index * CELLS + index).map(|cell| unsafe { &mut *cell })
+        OVERFLOW
+            .get_ptr_mut(self.index * CELLS + index)
+            .map(|cell| unsafe { &mut *cell })
     }
 }
 
@@ -70,7 +72,9 @@ impl Tables for Region {
 pub fn xdp(ctx: &XdpContext, frags: bool) {
     let Some(control) = control() else { return };
     let (iface, slot) = interface(control, ctx.ingress_ifindex() as u32);
-    let Some((mut region, counters, scratch)) = region(control) else { return };
+    let Some((mut region, counters, scratch)) = region(control) else {
+        return;
+    };
     let bytes = Bytes::new(ctx.data(), ctx.data_end(), &raw mut counters.pad);
     let len = if frags {
         // SAFETY: the context is the program's own.
@@ -79,7 +83,12 @@ pub fn xdp(ctx: &XdpContext, frags: bool) {
         bytes.len()
     };
     let start = start(slot);
-    let frame = Frame { start, len, tag: 0, iface };
+    let frame = Frame {
+        start,
+        len,
+        tag: 0,
+        iface,
+    };
     // XDP does not say how many segments a merged frame was: what exceeds the MTU is divided by it.
     let sight = |parsed: Option<&Parsed>| {
         let link = if start == Start::Ip { 0 } else { ETHERNET_LEN };
@@ -98,10 +107,22 @@ pub fn xdp(ctx: &XdpContext, frags: bool) {
         seen
     };
     let before = counters.overflow_packets;
-    let wire = observe::observe(&bytes, &frame, sight, &control.seed, counters, &mut region, scratch);
+    let wire = observe::observe(
+        &bytes,
+        &frame,
+        sight,
+        &control.seed,
+        counters,
+        &mut region,
+        scratch,
+    );
     credit(iface, Direction::Receive, wire);
     if before == 0 && counters.overflow_packets != 0 && KERNEL_LOG.load() != 0 {
-        warn!(ctx, "flow table of CPU {} is full: new flows go to the overflow sketch", cpu());
+        warn!(
+            ctx,
+            "flow table of CPU {} is full: new flows go to the overflow sketch",
+            cpu()
+        );
     }
 }
 
@@ -112,7 +133,11 @@ pub fn tc(ctx: &TcContext, direction: Direction) {
     let skb: *mut __sk_buff = ctx.as_ptr().cast();
     // SAFETY: the context is the program's own; the verifier turns these into reads of the socket buffer.
     let (ifindex, skb_len) = unsafe { ((*skb).ifindex, (*skb).len) };
-    let room = if skb_len < HEADER_ROOM { skb_len } else { HEADER_ROOM };
+    let room = if skb_len < HEADER_ROOM {
+        skb_len
+    } else {
+        HEADER_ROOM
+    };
     // SAFETY: as above.
     let linear = unsafe { (*skb).data_end - (*skb).data };
     if linear < room {
@@ -121,7 +146,9 @@ pub fn tc(ctx: &TcContext, direction: Direction) {
         unsafe { bpf_skb_pull_data(skb, room) };
     }
     let (iface, slot) = interface(control, ifindex);
-    let Some((mut region, counters, scratch)) = region(control) else { return };
+    let Some((mut region, counters, scratch)) = region(control) else {
+        return;
+    };
     // SAFETY: as above.
     let (data, end) = unsafe { ((*skb).data as usize, (*skb).data_end as usize) };
     // SAFETY: as above.
@@ -129,8 +156,17 @@ pub fn tc(ctx: &TcContext, direction: Direction) {
     // SAFETY: as above.
     let (tagged, tci) = unsafe { ((*skb).vlan_present, (*skb).vlan_tci) };
     let bytes = Bytes::new(data, end, &raw mut counters.pad);
-    let tag = if tagged == 0 { 0 } else { VLAN_PRESENT | tci as u16 & 0x0fff };
-    let frame = Frame { start: start(slot), len: skb_len, tag, iface };
+    let tag = if tagged == 0 {
+        0
+    } else {
+        VLAN_PRESENT | tci as u16 & 0x0fff
+    };
+    let frame = Frame {
+        start: start(slot),
+        len: skb_len,
+        tag,
+        iface,
+    };
     let sight = |parsed: Option<&Parsed>| {
         // A tag that the device will insert is on the wire, too.
         let tag_len = if tagged == 0 { 0 } else { TAG_LEN };
@@ -147,10 +183,22 @@ pub fn tc(ctx: &TcContext, direction: Direction) {
         seen
     };
     let before = counters.overflow_packets;
-    let wire = observe::observe(&bytes, &frame, sight, &control.seed, counters, &mut region, scratch);
+    let wire = observe::observe(
+        &bytes,
+        &frame,
+        sight,
+        &control.seed,
+        counters,
+        &mut region,
+        scratch,
+    );
     credit(iface, direction, wire);
     if before == 0 && counters.overflow_packets != 0 && KERNEL_LOG.load() != 0 {
-        warn!(ctx, "flow table of CPU {} is full: new flows go to the overflow sketch", cpu());
+        warn!(
+            ctx,
+            "flow table of CPU {} is full: new flows go to the overflow sketch",
+            cpu()
+        );
     }
 }
 
@@ -182,7 +230,9 @@ fn region(control: &Control) -> Option<(Region, &'static mut Counters, &'static 
     let cpu = cpu();
     let index = Layout::region(epoch, cpu, CPUS.load());
     // SAFETY: only this CPU writes this element; see `Region::bucket`.
-    let counters = BOOKS.get_ptr_mut(index).map(|counters| unsafe { &mut *counters })?;
+    let counters = BOOKS
+        .get_ptr_mut(index)
+        .map(|counters| unsafe { &mut *counters })?;
     // SAFETY: as above.
     let scratch = SCRATCH.get_ptr_mut(cpu).map(|scratch| unsafe { &mut *scratch })?;
     Some((Region { index }, counters, scratch))
@@ -198,12 +248,24 @@ fn interface(control: &Control, ifindex: u32) -> (u16, IfaceSlot) {
             return (slot as u16, held);
         }
     }
-    (0, IfaceSlot { ifindex: 0, mtu: 0, flags: 0, pad: 0 })
+    (
+        0,
+        IfaceSlot {
+            ifindex: 0,
+            mtu: 0,
+            flags: 0,
+            pad: 0,
+        },
+    )
 }
 
 #[inline(always)]
 const fn start(slot: IfaceSlot) -> Start {
-    if slot.flags & IFACE_L3 == 0 { Start::Ethernet } else { Start::Ip }
+    if slot.flags & IFACE_L3 == 0 {
+        Start::Ethernet
+    } else {
+        Start::Ip
+    }
 }
 
 #[inline(always)]

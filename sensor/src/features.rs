@@ -291,6 +291,16 @@ pub struct HostFacts {
     pub overflow_port: u16,
     /// Protocol of that port.
     pub overflow_proto: u8,
+    /// Peer of the most regular contact that it made in this window; zero without one that has come often enough.
+    pub beacon_peer: [u8; 16],
+    /// Port of that contact.
+    pub beacon_port: u16,
+    /// Protocol of that contact.
+    pub beacon_proto: u8,
+    /// Regularity of that contact in thousandths (1000: clockwork).
+    pub beacon_regularity_permille: u16,
+    /// Mean time between its last contacts.
+    pub beacon_period_ms: u64,
     /// ARP requests it sent.
     pub arp_requests: u64,
     /// Distinct addresses it asked for.

@@ -130,6 +130,7 @@ impl<'a> Agent<'a> {
     ) -> Result<Metrics> {
         let end = Instant::now() + limit;
         loop {
+            ensure!(!crate::stop::signalled(), "interrupted while waiting for {what}");
             if let Some(status) = self.child.try_wait()? {
                 bail!("the sensor ended ({status}) before {what}\n{}", self.log_tail());
             }

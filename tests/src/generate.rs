@@ -95,7 +95,16 @@ fn ethernet(random: &mut Random, frame: &mut Vec<u8>, depth: u8) {
 }
 
 fn arp(random: &mut Random, frame: &mut Vec<u8>) {
-    frame.extend([0, random.pick(&[1, 1, 1, 6]), 8, 0, 6, 4, 0, random.pick(&[1, 2, 3])]);
+    frame.extend([
+        0,
+        random.pick(&[1, 1, 1, 6]),
+        8,
+        0,
+        6,
+        4,
+        0,
+        random.pick(&[1, 2, 3]),
+    ]);
     frame.extend([2, 0, 0, 0, 0, 1, 10, 0, 0, random.below(4) as u8]);
     frame.extend([0, 0, 0, 0, 0, 0, 10, 0, 0, random.below(8) as u8]);
 }
@@ -108,7 +117,16 @@ fn ipv4(random: &mut Random, frame: &mut Vec<u8>, depth: u8) {
     frame.extend([0x40 | (header / 4) as u8, 0, 0, 0, 0, 1]);
     frame.extend(fragment.to_be_bytes());
     let proto = protocol(random, 1);
-    frame.extend([random.pick(&[64, 63, 128]), proto, 0, 0, 10, 0, 0, random.below(4) as u8]);
+    frame.extend([
+        random.pick(&[64, 63, 128]),
+        proto,
+        0,
+        0,
+        10,
+        0,
+        0,
+        random.below(4) as u8,
+    ]);
     frame.extend([10, 0, random.below(2) as u8, random.below(4) as u8]);
     random.fill(frame, 4 * options);
     transport(random, frame, proto, depth);
@@ -125,11 +143,30 @@ fn ipv6(random: &mut Random, frame: &mut Vec<u8>, depth: u8) {
     let start = frame.len();
     let proto = protocol(random, 58);
     let count = random.pick(&[0usize, 0, 0, 1, 2, 5, 6, 7, 8]);
-    let chain: Vec<u8> = (0..count).map(|_| random.pick(&[0, 43, 44, 51, 60, 135, 139, 140])).collect();
+    let chain: Vec<u8> = (0..count)
+        .map(|_| random.pick(&[0, 43, 44, 51, 60, 135, 139, 140]))
+        .collect();
     let next = |at: usize| chain.get(at).copied().unwrap_or(proto);
     frame.extend([0x60, 0, 0, 0, 0, 0, next(0), 64]);
     for _ in 0..2 {
-        frame.extend([0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, random.below(4) as u8]);
+        frame.extend([
+            0x20,
+            1,
+            0x0d,
+            0xb8,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            random.below(4) as u8,
+        ]);
     }
     for (at, kind) in chain.iter().enumerate() {
         let following = next(at + 1);
@@ -153,7 +190,9 @@ fn ipv6(random: &mut Random, frame: &mut Vec<u8>, depth: u8) {
 }
 
 fn protocol(random: &mut Random, icmp: u8) -> u8 {
-    random.pick(&[6, 6, 6, 17, 17, 17, icmp, icmp, 132, 33, 136, 47, 4, 41, 50, 89, 59, 2])
+    random.pick(&[
+        6, 6, 6, 17, 17, 17, icmp, icmp, 132, 33, 136, 47, 4, 41, 50, 89, 59, 2,
+    ])
 }
 
 fn transport(random: &mut Random, frame: &mut Vec<u8>, proto: u8, depth: u8) {
@@ -201,8 +240,12 @@ fn transport(random: &mut Random, frame: &mut Vec<u8>, proto: u8, depth: u8) {
 
 fn geneve(random: &mut Random, frame: &mut Vec<u8>, depth: u8) {
     let options = random.pick(&[0u8, 0, 2, 63]);
-    let (kind, inside): ([u8; 2], u8) =
-        random.pick(&[([0x65, 0x58], 0), ([0x65, 0x58], 0), ([0x08, 0x00], 1), ([0x86, 0xdd], 2)]);
+    let (kind, inside): ([u8; 2], u8) = random.pick(&[
+        ([0x65, 0x58], 0),
+        ([0x65, 0x58], 0),
+        ([0x08, 0x00], 1),
+        ([0x86, 0xdd], 2),
+    ]);
     frame.extend([random.pick(&[0u8, 0, 0, 0x40]) | options, 0]);
     frame.extend(kind);
     frame.extend([0, 1, random.below(4) as u8, 0]);
@@ -216,8 +259,12 @@ fn geneve(random: &mut Random, frame: &mut Vec<u8>, depth: u8) {
 
 fn gre(random: &mut Random, frame: &mut Vec<u8>, depth: u8) {
     let flags = random.pick(&[0u8, 0, 0x80, 0x20, 0x10, 0xb0, 0x40]);
-    let (kind, inside): ([u8; 2], u8) =
-        random.pick(&[([0x65, 0x58], 0), ([0x08, 0x00], 1), ([0x08, 0x00], 1), ([0x86, 0xdd], 2)]);
+    let (kind, inside): ([u8; 2], u8) = random.pick(&[
+        ([0x65, 0x58], 0),
+        ([0x08, 0x00], 1),
+        ([0x08, 0x00], 1),
+        ([0x86, 0xdd], 2),
+    ]);
     frame.extend([flags, random.pick(&[0u8, 0, 0, 0, 1])]);
     frame.extend(kind);
     let words = flags.count_ones() as usize;

@@ -11,12 +11,17 @@ const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
+/// Whether this process is root; says nothing.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
 /// Whether the test runs as root: `if !require::root() { return; }`.
 ///
 /// # Panics
 /// When it does not and `SENSOR_TEST_REQUIRE=1`.
 pub fn root() -> bool {
-    nix::unistd::geteuid().is_root() || skip("needs root: run `cargo xtask test`, which uses sudo")
+    is_root() || skip("needs root: run `cargo xtask test`, which uses sudo")
 }
 
 /// Whether network namespaces can be made: root, `CAP_SYS_ADMIN`, `CAP_NET_ADMIN` and iproute2.

@@ -1,12 +1,13 @@
 //! The network of the lab: the internet side, a gateway on which the sensor runs, and a local network behind it.
 //!
 //! ```text
-//!   wan namespace                gateway namespace               lan namespace
-//!   clients .10-.17, server .200, .1  wan0 [sensor]   lan0  .1   servers .10 .53, devices .20-.23
-//!   resolver .53, attacker .66    203.0.113.0/24     192.0.2.0/24
-//!                                 2001:db8:1::/64    2001:db8:2::/64
+//!   wan namespace                     gateway namespace              lan namespace
+//!   clients .10-.17, server .200,     wan0 [sensor]       lan0       web server .10,
+//!   resolver .53, attacker .66        203.0.113.1         10.77.0.1  resolver .53,
+//!                                     2001:db8:1::1       fd77::1    devices .20-.23
 //! ```
-//! Documentation addresses only, and only inside the three namespaces. Must never route to the machine's network.
+//! Documentation addresses outside, private ones inside, all of them only within the three namespaces. Must never
+//! route to the machine's network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -21,7 +22,7 @@ pub const WAN_INTERFACE: &str = "peer0";
 /// Where the attacks come from.
 pub const ATTACKER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
 /// The web server on the local network: what is scanned and flooded.
-pub const WEB_SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+pub const WEB_SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 10);
 
 /// MAC addresses that never change, so that frames can be built by hand.
 const GATEWAY_MAC: [u8; 6] = [0x02, 0x53, 0, 0, 0, 0x01];
@@ -62,8 +63,8 @@ impl Topology {
         gateway.ip(&format!(
             "addr add 2001:db8:1::1/64 dev {GATEWAY_INTERFACE} nodad"
         ))?;
-        gateway.ip("addr add 192.0.2.1/24 dev lan0")?;
-        gateway.ip("addr add 2001:db8:2::1/64 dev lan0 nodad")?;
+        gateway.ip("addr add 10.77.0.1/24 dev lan0")?;
+        gateway.ip("addr add fd77::1/64 dev lan0 nodad")?;
         // A router asks for its neighbours from a link-local address, which our namespaces do not make by themselves.
         for interface in [GATEWAY_INTERFACE, "lan0"] {
             gateway.ip(&format!("addr add fe80::1/64 dev {interface} nodad"))?;
@@ -82,11 +83,11 @@ impl Topology {
         wan.ip("route add default via 203.0.113.1")?;
         wan.ip("route add default via 2001:db8:1::1")?;
         for host in lan_hosts() {
-            lan.ip(&format!("addr add 192.0.2.{host}/24 dev peer1"))?;
-            lan.ip(&format!("addr add 2001:db8:2::{host}/64 dev peer1 nodad"))?;
+            lan.ip(&format!("addr add 10.77.0.{host}/24 dev peer1"))?;
+            lan.ip(&format!("addr add fd77::{host}/64 dev peer1 nodad"))?;
         }
-        lan.ip("route add default via 192.0.2.1")?;
-        lan.ip("route add default via 2001:db8:2::1")?;
+        lan.ip("route add default via 10.77.0.1")?;
+        lan.ip("route add default via fd77::1")?;
         Ok(topology)
     }
 }
@@ -103,17 +104,17 @@ pub fn wan_v4(host: u8) -> IpAddr {
 
 /// As [`wan_v4`]. The host number is written in hexadecimal digits as it reads in decimal (`::53`, `::200`).
 pub fn wan_v6(host: u8) -> IpAddr {
-    v6(1, host)
+    v6([0x2001, 0xdb8, 1], host)
 }
 
 /// An address on the local network: web server 10, devices 20 to 23, resolver 53.
 pub fn lan_v4(host: u8) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(192, 0, 2, host))
+    IpAddr::V4(Ipv4Addr::new(10, 77, 0, host))
 }
 
 /// As [`lan_v4`], written as [`wan_v6`] is.
 pub fn lan_v6(host: u8) -> IpAddr {
-    v6(2, host)
+    v6([0xfd77, 0, 0], host)
 }
 
 /// A socket address, for the tables of servers.
@@ -121,11 +122,13 @@ pub fn at(address: IpAddr, port: u16) -> SocketAddr {
     SocketAddr::new(address, port)
 }
 
-fn v6(network: u16, host: u8) -> IpAddr {
+fn v6(network: [u16; 3], host: u8) -> IpAddr {
     let host = u16::from(host);
     // 200 decimal is written ::200, that is 0x200.
     let digits = host / 100 * 0x100 + host / 10 % 10 * 0x10 + host % 10;
-    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, network, 0, 0, 0, 0, digits))
+    IpAddr::V6(Ipv6Addr::new(
+        network[0], network[1], network[2], 0, 0, 0, 0, digits,
+    ))
 }
 
 fn wan_hosts() -> impl Iterator<Item = u8> {

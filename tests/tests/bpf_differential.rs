@@ -58,21 +58,35 @@ fn compare(name: &str, run: impl Fn(&sensor::probe::Probe, &[u8]) -> bool) {
         kernel.assert_balanced();
         seen += kernel.books.seen_packets;
         assert_eq!(kernel.books, expected.books, "{name}: books of batch {batch}");
-        assert_eq!(kernel.records.len(), expected.records.len(), "{name}: flows of batch {batch}");
+        assert_eq!(
+            kernel.records.len(),
+            expected.records.len(),
+            "{name}: flows of batch {batch}"
+        );
         for (ours, theirs) in kernel.records.iter().zip(&expected.records) {
             assert_eq!(ours, theirs, "{name}: record of batch {batch}");
         }
-        assert_eq!(kernel.cells, expected.cells, "{name}: overflow cells of batch {batch}");
+        assert_eq!(
+            kernel.cells, expected.cells,
+            "{name}: overflow cells of batch {batch}"
+        );
         overflowed += kernel.books.overflow_packets;
         for (sum, part) in skipped.iter_mut().zip(kernel.books.skipped) {
             *sum += part;
         }
     }
     assert_eq!(seen, FRAMES as u64 - refused, "every frame was seen");
-    assert!(refused < FRAMES as u64 / 10, "{name}: the kernel refused {refused} frames");
+    assert!(
+        refused < FRAMES as u64 / 10,
+        "{name}: the kernel refused {refused} frames"
+    );
     assert!(overflowed > 0, "the table must have been full at times");
     for skip in sensor_common::counter::Skip::ALL.iter().take(9) {
-        assert!(skipped[*skip as usize] > 0, "no frame was skipped as {}", skip.label());
+        assert!(
+            skipped[*skip as usize] > 0,
+            "no frame was skipped as {}",
+            skip.label()
+        );
     }
 }
 

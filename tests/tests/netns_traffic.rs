@@ -98,7 +98,7 @@ fn a_horizontal_scan_reaches_every_address_of_the_range() {
     let attempts = topology
         .wan
         .run(|| {
-            let first = "192.0.2.20".parse().unwrap();
+            let first = "10.77.0.20".parse().unwrap();
             horizontal_scan(
                 ATTACKER.into(),
                 first,
@@ -166,7 +166,7 @@ fn a_generator_that_is_asked_to_stop_sends_no_more() {
                 WEB_SERVER.into(),
                 1,
                 1_000,
-                Duration::from_secs(60),
+                Duration::from_mins(1),
                 &stop,
             )
         })

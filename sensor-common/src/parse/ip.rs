@@ -98,7 +98,11 @@ fn v6<P: Packet + ?Sized>(packet: &P, offset: usize, available: u32) -> Result<I
     }
     let length = (first >> 16) as u32 & 0xffff;
     // Length 0 is a jumbogram or an offloaded super-packet (RFC 2675; Linux BIG TCP): the frame says how long.
-    let total = if length == 0 { available } else { bounded(length + 40, available) };
+    let total = if length == 0 {
+        available
+    } else {
+        bounded(length + 40, available)
+    };
     let mut next = (first >> 8) as u8;
     let mut fragment = 0;
     let mut walked = 40usize;
@@ -153,5 +157,9 @@ fn v6<P: Packet + ?Sized>(packet: &P, offset: usize, available: u32) -> Result<I
 /// A length field, held to what the frame has; 0 (segmentation offload) means the whole frame.
 #[inline(always)]
 const fn bounded(length: u32, available: u32) -> u32 {
-    if length == 0 || length > available { available } else { length }
+    if length == 0 || length > available {
+        available
+    } else {
+        length
+    }
 }

@@ -66,7 +66,12 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, frame: &Frame) -> Result<Lin
         offset = packet.opaque(offset as u64) as usize & 0x3f;
     }
     match ethertype {
-        ETH_IPV4 | ETH_IPV6 | ETH_ARP => Ok(Link { ethertype, offset, vlan, mac }),
+        ETH_IPV4 | ETH_IPV6 | ETH_ARP => Ok(Link {
+            ethertype,
+            offset,
+            vlan,
+            mac,
+        }),
         0..ETH_MIN => Err(Skip::Llc),
         ETH_MPLS | ETH_MPLS_MULTICAST => Err(Skip::Mpls),
         ETH_PPPOE_DISCOVERY | ETH_PPPOE_SESSION => Err(Skip::Pppoe),

@@ -17,7 +17,12 @@ pub(super) const UDP_LITE: u8 = 136;
 
 #[inline(always)]
 pub(super) fn parse<P: Packet + ?Sized>(packet: &P, ip: &Ip, parsed: &mut Parsed) -> Result<(), Skip> {
-    let mut ends = Ends { src: ip.src, dst: ip.dst, src_port: 0, dst_port: 0 };
+    let mut ends = Ends {
+        src: ip.src,
+        dst: ip.dst,
+        src_port: 0,
+        dst_port: 0,
+    };
     let mut header = 0;
     let (mut flags, mut window) = (0, 0);
     if ip.fragment != 2 {
@@ -39,9 +44,17 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, ip: &Ip, parsed: &mut Parsed
             ICMP | ICMPV6 => {
                 let kind = be16(packet, ip.offset).ok_or(Skip::Truncated)?;
                 let (kind, code) = ((kind >> 8) as u8, kind as u8);
-                let partner = if ip.proto == ICMP { counterpart(kind) } else { counterpart_v6(kind) };
+                let partner = if ip.proto == ICMP {
+                    counterpart(kind)
+                } else {
+                    counterpart_v6(kind)
+                };
                 ends.src_port = kind as u16;
-                ends.dst_port = if partner == NO_PARTNER { code as u16 } else { partner };
+                ends.dst_port = if partner == NO_PARTNER {
+                    code as u16
+                } else {
+                    partner
+                };
                 header = 8;
             }
             _ => {}

@@ -34,8 +34,18 @@ pub(super) fn find<P: Packet + ?Sized>(packet: &P, outer: &Ip) -> Option<Tunnel>
     match outer.proto {
         UDP => udp(packet, offset),
         GRE => gre(packet, offset),
-        IPIP => Some(Tunnel { ethertype: ETH_IPV4, offset, id: 0, kind: TUNNEL_IPIP }),
-        SIX_IN_FOUR => Some(Tunnel { ethertype: ETH_IPV6, offset, id: 0, kind: TUNNEL_6IN4 }),
+        IPIP => Some(Tunnel {
+            ethertype: ETH_IPV4,
+            offset,
+            id: 0,
+            kind: TUNNEL_IPIP,
+        }),
+        SIX_IN_FOUR => Some(Tunnel {
+            ethertype: ETH_IPV6,
+            offset,
+            id: 0,
+            kind: TUNNEL_6IN4,
+        }),
         _ => None,
     }
 }
@@ -58,7 +68,11 @@ fn udp<P: Packet + ?Sized>(packet: &P, offset: usize) -> Option<Tunnel> {
             if first >> 30 != 0 {
                 return None;
             }
-            (TUNNEL_GENEVE, first as u16, offset + 16 + ((first >> 24 & 0x3f) << 2) as usize)
+            (
+                TUNNEL_GENEVE,
+                first as u16,
+                offset + 16 + ((first >> 24 & 0x3f) << 2) as usize,
+            )
         }
         _ => return None,
     };
@@ -96,5 +110,10 @@ fn into<P: Packet + ?Sized>(packet: &P, kind: u8, ethertype: u16, offset: usize,
     } else {
         (ethertype, offset)
     };
-    Some(Tunnel { ethertype, offset, id, kind })
+    Some(Tunnel {
+        ethertype,
+        offset,
+        id,
+        kind,
+    })
 }

@@ -40,10 +40,21 @@ impl Entry {
         self.contacts = self.contacts.saturating_add(1);
     }
 
-    fn regularity(&self) -> Option<f32> {
-        (self.contacts >= MIN_CONTACTS && self.mean_s > 0.0)
-            .then(|| (1.0 - 2.0 * self.variance_s2.max(0.0).sqrt() / self.mean_s).max(0.0))
+    fn rhythm(&self) -> Option<Rhythm> {
+        (self.contacts >= MIN_CONTACTS && self.mean_s > 0.0).then(|| Rhythm {
+            regularity: (1.0 - 2.0 * self.variance_s2.max(0.0).sqrt() / self.mean_s).max(0.0),
+            period_s: self.mean_s,
+        })
     }
+}
+
+/// How contacts follow each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rhythm {
+    /// 1 - 2 std/mean of the intervals, at least 0; 1 is clockwork.
+    pub(super) regularity: f32,
+    /// Mean interval.
+    pub(super) period_s: f32,
 }
 
 /// A table of contact times.
@@ -64,8 +75,9 @@ impl Contacts {
         }
     }
 
-    /// Regularity of the contacts `hash`, 0 to 1, with a contact at `contact_ns` if there is one in this window.
-    pub(super) fn regularity(&mut self, hash: u64, contact_ns: Option<u64>) -> Option<f32> {
+    /// The rhythm of the contacts `hash`, with a contact at `contact_ns` if there is one in this window; `None` before
+    /// the fourth.
+    pub(super) fn touch(&mut self, hash: u64, contact_ns: Option<u64>) -> Option<Rhythm> {
         let buckets = self.entries.len() / WAYS;
         let start = (hash as usize & (buckets - 1)) * WAYS;
         let tag = (hash >> 32) as u32;
@@ -79,7 +91,7 @@ impl Contacts {
                 entry.interval((since as f64 / 1e9) as f32);
                 entry.last_ns += since;
             }
-            return entry.regularity();
+            return entry.rhythm();
         }
         let first_ns = contact_ns?;
         if let Some(weakest) = bucket.iter_mut().min_by(|a, b| a.rank().total_cmp(&b.rank())) {
@@ -104,11 +116,11 @@ mod tests {
 
     fn last(times_s: &[f64]) -> Option<f32> {
         let mut contacts = Contacts::new(16, 10 * SECOND);
-        times_s
-            .iter()
-            .map(|s| contacts.regularity(5, Some((s * 1e9) as u64)))
-            .next_back()
-            .flatten()
+        let mut rhythm = None;
+        for s in times_s {
+            rhythm = contacts.touch(5, Some((s * 1e9) as u64));
+        }
+        rhythm.map(|rhythm| rhythm.regularity)
     }
 
     #[test]
@@ -136,15 +148,19 @@ mod tests {
         let keyed = Keyed::new(4);
         let mut contacts = Contacts::new(1024, 10 * SECOND);
         for beat in 1..10 {
-            contacts.regularity(keyed.pair(0, 0), Some(beat * 60 * SECOND));
+            contacts.touch(keyed.pair(0, 0), Some(beat * 60 * SECOND));
         }
         for stranger in 0..1_000_000 {
-            contacts.regularity(keyed.pair(1, stranger), Some(600 * SECOND));
+            contacts.touch(keyed.pair(1, stranger), Some(600 * SECOND));
         }
         assert_eq!(contacts.entries.len(), 1024);
+        let rhythm = contacts.touch(keyed.pair(0, 0), Some(600 * SECOND));
         assert_eq!(
-            contacts.regularity(keyed.pair(0, 0), Some(600 * SECOND)),
-            Some(1.0)
+            rhythm,
+            Some(Rhythm {
+                regularity: 1.0,
+                period_s: 60.0
+            })
         );
     }
 }

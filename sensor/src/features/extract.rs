@@ -18,7 +18,7 @@ use super::{
 use crate::window::Window;
 
 /// Windows before the history of peers and services is called learned: until then nothing is new.
-const LEARNING_WINDOWS: u32 = 12;
+pub(super) const LEARNING_WINDOWS: u32 = 6;
 
 /// Bounds and context of the feature stage.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 use sensor_common::flow::{ARP_REQUEST, NET_ARP};
 
 use super::{
-    contacts::Contacts,
+    HostFacts,
+    contacts::{Contacts, Rhythm},
     familiar::{Familiar, familiarity},
     hosts::{Hosts, ICMP, ICMP_V6, NO_ENTRY},
     keyed::Keyed,
@@ -104,7 +105,7 @@ impl Graph {
     fn by_peer(&mut self, flows: &[Flow], hosts: &mut Hosts, now: u32, learned: bool) {
         self.edges.clear();
         self.edges.extend(
-            edges(flows, &hosts.ends).map(|(index, flow, [initiator, responder])| {
+            known_edges(flows, &hosts.ends).map(|(index, flow, [initiator, responder])| {
                 Edge::new(initiator, responder, service(flow), index)
             }),
         );
@@ -118,7 +119,7 @@ impl Graph {
                 .get(of_initiator[0].first())
                 .map(|host| host.facts)
                 .unwrap_or_default();
-            let mut best_regularity = f32::NAN;
+            let mut best = None;
             for of_pair in of_initiator.chunk_by(|a, b| a.second() == b.second()) {
                 let Some(flow) = flows.get(of_pair[0].flow()) else {
                     continue;
@@ -132,15 +133,19 @@ impl Graph {
                     let service = of_target[0].third();
                     let contact_ns = contact_ns(of_target, flows, self.window_ns);
                     let hash = self.keyed.pair(pair_hash, service.into());
-                    let regularity = self.contacts.regularity(hash, contact_ns).unwrap_or(f32::NAN);
+                    let rhythm = self.contacts.touch(hash, contact_ns);
+                    let regularity = rhythm.map_or(f32::NAN, |rhythm| rhythm.regularity);
                     for edge in of_target {
                         if let Some(context) = self.context.get_mut(edge.flow()) {
                             context.regularity = regularity;
                             context.peer_familiarity = if learned { familiarity(known) } else { f32::NAN };
                         }
                     }
-                    if contact_ns.is_some() {
-                        best_regularity = best_regularity.max(regularity);
+                    if let (Some(rhythm), Some(_)) = (rhythm, contact_ns)
+                        && best.is_none_or(|best: Rhythm| rhythm.regularity > best.regularity)
+                    {
+                        best = Some(rhythm);
+                        note_beacon(&mut facts, rhythm, peer, service);
                     }
                     ports += u64::from(opened > 0);
                     if opened > facts.top_target_flows {
@@ -158,7 +163,7 @@ impl Graph {
             }
             if let Some(host) = hosts.get_mut(of_initiator[0].first()) {
                 host.facts = facts;
-                host.regularity = best_regularity;
+                host.regularity = best.map_or(f32::NAN, |best: Rhythm| best.regularity);
             }
         }
     }
@@ -166,7 +171,7 @@ impl Graph {
     fn by_service(&mut self, flows: &[Flow], hosts: &mut Hosts, now: u32, learned: bool) {
         self.edges.clear();
         self.edges.extend(
-            edges(flows, &hosts.ends).map(|(index, flow, [initiator, responder])| {
+            known_edges(flows, &hosts.ends).map(|(index, flow, [initiator, responder])| {
                 Edge::new(initiator, service(flow), responder, index)
             }),
         );
@@ -223,13 +228,13 @@ impl Graph {
         self.pairs
             .extend(opened(flows, &hosts.ends).map(|(_, [from, to])| pack(to, from)));
         distinct(&mut self.pairs, hosts, |host, sources| {
-            host.facts.sources = sources
+            host.facts.sources = sources;
         });
         self.pairs.clear();
         self.pairs
             .extend(opened(flows, &hosts.ends).map(|(flow, [_, to])| pack(to, service(flow))));
         distinct(&mut self.pairs, hosts, |host, services| {
-            host.services_in = services
+            host.services_in = services;
         });
     }
 
@@ -247,9 +252,17 @@ impl Graph {
             }
         }
         distinct(&mut self.pairs, hosts, |host, targets| {
-            host.facts.arp_targets = targets
+            host.facts.arp_targets = targets;
         });
     }
+}
+
+fn note_beacon(facts: &mut HostFacts, rhythm: Rhythm, peer: [u8; 16], service: u32) {
+    facts.beacon_peer = peer;
+    facts.beacon_port = service as u16;
+    facts.beacon_proto = (service >> 16) as u8;
+    facts.beacon_regularity_permille = (rhythm.regularity * 1e3).round() as u16;
+    facts.beacon_period_ms = (f64::from(rhythm.period_s) * 1e3).round() as u64;
 }
 
 /// Flows other than ARP with their index and the numbers of initiator and responder.
@@ -264,6 +277,14 @@ fn edges<'a>(
             let from = usize::from(flow.initiator & 1);
             (index, flow, [ends[from], ends[1 - from]])
         })
+}
+
+/// The flows whose initiator has an entry: strangers beyond the bound must not crowd the learned history.
+fn known_edges<'a>(
+    flows: &'a [Flow],
+    ends: &'a [[u32; 2]],
+) -> impl Iterator<Item = (usize, &'a Flow, [u32; 2])> + 'a {
+    edges(flows, ends).filter(|(_, _, [initiator, _])| *initiator < NO_ENTRY)
 }
 
 /// Opened flows with the numbers of initiator and responder.
@@ -335,7 +356,9 @@ mod tests {
     fn entropy_by_hand() {
         let bits = |counts: &[u64]| {
             let mut entropy = Entropy::default();
-            counts.iter().for_each(|&count| entropy.add(count));
+            for &count in counts {
+                entropy.add(count);
+            }
             entropy.bits()
         };
         assert!(bits(&[]).is_nan());

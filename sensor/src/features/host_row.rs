@@ -16,6 +16,9 @@ pub(super) const WIDTH: usize = HostColumn::COUNT;
 
 /// Host rows of remote hosts per window: the busiest.
 const MAX_REMOTE_ROWS: usize = 256;
+/// Host rows per window of local addresses without history: enough for devices that are switched on, too few for a
+/// flood with forged local sources to matter.
+const MAX_NEW_ROWS: usize = 256;
 /// A host that sent nothing gets a row when it was sent this many new flows.
 const MIN_ACCEPTED: u64 = 8;
 /// A remote host gets a row when it opened this many flows, ...
@@ -26,33 +29,34 @@ const MIN_REMOTE_PACKETS: u64 = 10_000;
 /// Numbers of the hosts that get a row, sorted by address.
 pub(super) fn select(hosts: &Hosts, local: &LocalNetworks, history: &History) -> Vec<usize> {
     let mut chosen = Vec::new();
-    let mut remote = Vec::new();
+    let (mut new, mut remote) = (Vec::new(), Vec::new());
     for (number, host) in hosts.list.iter().enumerate() {
         if is_unspecified(&host.address) || local.is_group(&host.address) {
             continue;
         }
         let facts = &host.facts;
-        if host.local {
-            let spoke = facts.packets_out > 0 || facts.flows_accepted >= MIN_ACCEPTED;
-            if spoke || facts.overflow_packets > 0 || history.knows(&host.address) {
-                chosen.push(number);
-            }
-        } else {
-            let packets = facts.packets_in + facts.packets_out;
-            let busy = facts.flows_opened >= MIN_REMOTE_OPENED || packets >= MIN_REMOTE_PACKETS;
-            if busy || facts.overflow_packets > 0 {
-                remote.push((
-                    facts.overflow_packets,
-                    facts.flows_opened,
-                    packets,
-                    host.address,
-                    number,
-                ));
-            }
+        let packets = facts.packets_in + facts.packets_out;
+        let rank = (
+            facts.overflow_packets,
+            facts.flows_opened,
+            packets,
+            host.address,
+            number,
+        );
+        let spoke = facts.packets_out > 0 || facts.flows_accepted >= MIN_ACCEPTED;
+        let busy = facts.flows_opened >= MIN_REMOTE_OPENED || packets >= MIN_REMOTE_PACKETS;
+        if host.local && history.knows(&host.address) {
+            chosen.push(number);
+        } else if host.local && (spoke || facts.overflow_packets > 0) {
+            new.push(rank);
+        } else if !host.local && (busy || facts.overflow_packets > 0) {
+            remote.push(rank);
         }
     }
-    remote.sort_unstable_by(|a, b| b.cmp(a));
-    chosen.extend(remote.iter().take(MAX_REMOTE_ROWS).map(|&(.., number)| number));
+    for (ranked, limit) in [(&mut new, MAX_NEW_ROWS), (&mut remote, MAX_REMOTE_ROWS)] {
+        ranked.sort_unstable_by(|a, b| b.cmp(a));
+        chosen.extend(ranked.iter().take(limit).map(|&(.., number)| number));
+    }
     chosen.sort_unstable_by_key(|&number| hosts.list.get(number).map(|host| host.address));
     chosen
 }

@@ -65,7 +65,8 @@ impl HostWindow {
 #[derive(Debug)]
 pub(super) struct Hosts {
     keyed: Keyed,
-    max_hosts: usize,
+    /// Entries at most.
+    limit: usize,
     index: HashTable<u32>,
     pub(super) list: Vec<HostWindow>,
     pub(super) ends: Vec<[u32; 2]>,
@@ -76,10 +77,10 @@ pub(super) struct Hosts {
 impl Hosts {
     /// No hosts.
     pub(super) fn new(max_hosts: usize, keyed: Keyed) -> Self {
-        let max_hosts = max_hosts.min(NO_ENTRY as usize);
+        let limit = max_hosts.min(NO_ENTRY as usize);
         Self {
             keyed,
-            max_hosts,
+            limit,
             index: HashTable::new(),
             list: Vec::new(),
             ends: Vec::new(),
@@ -89,38 +90,50 @@ impl Hosts {
 
     /// Starts a window: gives every endpoint its entry and sums the flows.
     pub(super) fn fill(&mut self, window: &Window, window_ns: u64, local: &LocalNetworks, history: &History) {
+        self.number(window, local, |_, _| {});
+        if self.over_limit > 0 {
+            self.number(window, local, |hosts, window| {
+                hosts.admit(window, local, |address| history.knows(address));
+                hosts.admit(window, local, |address| local.contains(address));
+            });
+        }
+        let grace_ns = grace_ns(window_ns);
+        let ends = core::mem::take(&mut self.ends);
+        for (flow, ends) in window.flows.iter().zip(&ends) {
+            self.sum(flow, *ends, is_judged(flow, window.end_ns, grace_ns), local);
+        }
+        self.ends = ends;
+    }
+
+    /// Numbers the two ends of every flow, after those hosts that `first` admits.
+    fn number(&mut self, window: &Window, local: &LocalNetworks, first: impl FnOnce(&mut Self, &Window)) {
         self.index.clear();
         self.list.clear();
         self.ends.clear();
         self.over_limit = 0;
-        // Victims of overflow first: in a flood they are what matters.
+        // Victims of overflow before all: in a flood they are what matters.
         for cell in &window.overflow {
             self.entry(&cell.target, local);
         }
-        if window.flows.len() * 2 + self.list.len() > self.max_hosts {
-            self.admit(window, local, |address| history.knows(address));
-            self.admit(window, local, |address| local.contains(address));
-        }
-        let grace_ns = grace_ns(window_ns);
+        first(self, window);
         let mut last = None;
         for flow in &window.flows {
             let [low, high] = &flow.key.addr;
             // Flows are sorted by their lower address: it is mostly the one before.
-            let first = match last {
+            let number = match last {
                 Some((address, number)) if address == *low => number,
                 _ => self.entry(low, local),
             };
-            last = Some((*low, first));
-            let ends = [first, self.entry(high, local)];
+            last = Some((*low, number));
+            let ends = [number, self.entry(high, local)];
             self.ends.push(ends);
             self.over_limit += ends.iter().filter(|&&end| end >= NO_ENTRY).count() as u64;
-            self.sum(flow, ends, is_judged(flow, window.end_ns, grace_ns), local);
         }
     }
 
     fn admit(&mut self, window: &Window, local: &LocalNetworks, wanted: impl Fn(&[u8; 16]) -> bool) {
         for address in window.flows.iter().flat_map(|flow| &flow.key.addr) {
-            if self.list.len() >= self.max_hosts {
+            if self.list.len() >= self.limit {
                 return;
             }
             if wanted(address) {
@@ -140,7 +153,7 @@ impl Hosts {
         if let Some(number) = self.index.find(hash, same) {
             return *number;
         }
-        if list.len() >= self.max_hosts {
+        if list.len() >= self.limit {
             return NO_ENTRY | (hash >> 33) as u32;
         }
         let number = list.len() as u32;

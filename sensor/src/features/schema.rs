@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::RowKind;
+use super::{RowKind, extract::LEARNING_WINDOWS};
 
 /// SHA-256 (hex) over kind, order, names, units, formulas, ranges and scales of all features. A model made with
 /// another hash must be refused. Explanation texts may change freely.
@@ -47,13 +47,19 @@ pub fn features_markdown() -> String {
          Each window gives one row per flow and one per host that is local or busy.\n\
          \"Out\" is from the initiator (who opened the flow) to the responder.\n\
          A flow is opened in the window of its first packet.\n\
-         An attempt counts as unanswered only if its first packet came at least 1 s (in windows under 10 s: a tenth \
+         An attempt is judged (answered or not) only if its first packet came at least 1 s (in windows under 10 s: a tenth \
          of the window) before the window's end.\n\
          \"Absent\" values are NaN in the rows and are filled in by the model's preprocessing.\n\
          Values are clamped to their range.\n\
-         No feature names an address, a MAC, a port number, an absolute time or an absolute time to live.\n\n",
+         No feature names an address, a MAC, a port number, an absolute time or an absolute time to live.\n",
     );
-    let _ = write!(text, "Schema hash: `{}`.\n", schema_hash());
+    let _ = writeln!(
+        text,
+        "What is new or familiar is absent for the first {LEARNING_WINDOWS} windows, while the history of peers and \
+         services is begun.\n\n\
+         Schema hash: `{}`.",
+        schema_hash()
+    );
     for kind in RowKind::ALL {
         let (title, features) = (kind.label(), kind.features());
         let _ = write!(
@@ -63,9 +69,9 @@ pub fn features_markdown() -> String {
             features.len()
         );
         for (index, feature) in features.iter().enumerate() {
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "| {index} | `{}` | {} | {}–{} | {} | {} |\n",
+                "| {index} | `{}` | {} | {}–{} | {} | {} |",
                 feature.name,
                 feature.unit,
                 number(feature.low),

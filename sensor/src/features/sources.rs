@@ -1,6 +1,6 @@
-//! How many distinct sources hit a target in the overflow: HyperLogLog over the registers that the kernel filled.
+//! How many distinct sources hit a target in the overflow: `HyperLogLog` over the registers that the kernel filled.
 //!
-//! Flajolet, Fusy, Gandouet and Meunier, "HyperLogLog: the analysis of a near-optimal cardinality estimation
+//! Flajolet, Fusy, Gandouet and Meunier, "`HyperLogLog`: the analysis of a near-optimal cardinality estimation
 //! algorithm" (2007): harmonic mean with bias correction, linear counting for few sources, and the correction for
 //! collisions of a 32-bit hash for very many.
 
@@ -15,9 +15,9 @@ pub(super) fn estimate(registers: &[u8; REGISTERS]) -> f64 {
     let m = REGISTERS as f64;
     let sum: f64 = registers.iter().map(|&rank| (-f64::from(rank)).exp2()).sum();
     let raw = ALPHA * m * m / sum;
-    let empty = registers.iter().filter(|&&rank| rank == 0).count();
+    let empty: u32 = registers.iter().map(|&rank| u32::from(rank == 0)).sum();
     if raw <= 2.5 * m && empty > 0 {
-        m * (m / empty as f64).ln()
+        m * (m / f64::from(empty)).ln()
     } else if raw > TWO_POW_32 / 30.0 {
         // The estimate may exceed the hash space; there the correction has no value.
         -TWO_POW_32 * (1.0 - (raw / TWO_POW_32).min(0.999)).ln()

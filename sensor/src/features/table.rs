@@ -14,7 +14,7 @@ macro_rules! features {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $column {
-            $(#[doc = $formula] $variant,)*
+            $(#[doc = concat!("Index of `", $name, "`.")] $variant,)*
         }
 
         impl $column {
@@ -91,9 +91,9 @@ features! {
     Handshake "handshake" "ms" Log1p 0.0..1e9 = "first SYN-ACK - first SYN, in the window where it completed"
         => "connection set-up took {observed} ms; usual {low}–{high}";
     HandshakeMissing "handshake_missing" "1" Linear 0.0..1.0
-        = "1 if a SYN was sent in this window and no SYN-ACK followed; TCP only"
+        = "1 if a SYN was sent in this window and no SYN-ACK followed; TCP only; absent while one may still come"
         => "connection attempt without an answer ({observed}); usual {low}–{high}";
-    Answered "answered" "1" Linear 0.0..1.0 = "1 if the responder has sent a packet in the flow's life"
+    Answered "answered" "1" Linear 0.0..1.0 = "1 if the responder has sent a packet in the flow's life; absent while one may still come"
         => "responder answered ({observed}); usual {low}–{high}";
     TtlChange "ttl_change" "hops" Log1p 0.0..255.0
         = "largest change of the IP time to live within one direction of the flow and window"

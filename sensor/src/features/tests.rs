@@ -54,7 +54,7 @@ fn record(
         ..FlowKey::zeroed()
     };
     record.first_half = half as u8;
-    let gaps = u64::from(packets[0] + packets[1]) - 1;
+    let gaps = u64::from(packets[0] + packets[1]).saturating_sub(1);
     let gap_ticks = 1_000_000 / TICK_NS;
     (record.first_ns, record.last_ns) = (at_ns, at_ns + gaps * gap_ticks * TICK_NS);
     record.iat_min_ticks = if gaps == 0 { u32::MAX } else { gap_ticks as u32 };

@@ -118,7 +118,12 @@ impl Probe {
     /// interface slot left.
     pub fn attach(&mut self, name: &str) -> Result<Attachment, ProbeError> {
         let link = netlink::link(name)?;
-        if let Some(held) = self.links.attachments.iter().find(|held| held.ifindex == link.ifindex) {
+        if let Some(held) = self
+            .links
+            .attachments
+            .iter()
+            .find(|held| held.ifindex == link.ifindex)
+        {
             return Ok(held.clone());
         }
         // The same name with another index: the old device is gone.
@@ -149,7 +154,12 @@ impl Probe {
 
     /// Tells the programs of a changed MTU.
     pub fn changed(&mut self, link: &Link) {
-        if let Some(held) = self.links.attachments.iter().find(|held| held.ifindex == link.ifindex) {
+        if let Some(held) = self
+            .links
+            .attachments
+            .iter()
+            .find(|held| held.ifindex == link.ifindex)
+        {
             self.write_slot(held.slot, link);
         }
     }
@@ -161,16 +171,24 @@ impl Probe {
         let mut egress = None;
         if self.settings.egress {
             let program = self.tc_program("sensor_egress")?;
-            let (mode, held) = attach_tc(program, "sensor_egress", link, TcAttachType::Egress).map_err(
-                |reason| ProbeError::HookTaken {
-                    name: link.name.clone(),
-                    reasons: format!("egress: {reason}"),
-                },
-            )?;
+            let (mode, held) =
+                attach_tc(program, "sensor_egress", link, TcAttachType::Egress).map_err(|reason| {
+                    ProbeError::HookTaken {
+                        name: link.name.clone(),
+                        reasons: format!("egress: {reason}"),
+                    }
+                })?;
             self.links.held.push(held);
             egress = Some(mode);
         }
-        Ok(Attachment { name: link.name.clone(), ifindex: link.ifindex, slot, ingress, egress, notes })
+        Ok(Attachment {
+            name: link.name.clone(),
+            ifindex: link.ifindex,
+            slot,
+            ingress,
+            egress,
+            notes,
+        })
     }
 
     fn attach_ingress(&mut self, link: &Link, notes: &mut Vec<String>) -> Result<(Mode, Held), ProbeError> {
@@ -200,7 +218,10 @@ impl Probe {
                 Err(reason) => notes.push(format!("TC: {reason}")),
             }
         }
-        Err(ProbeError::HookTaken { name: link.name.clone(), reasons: notes.join("; ") })
+        Err(ProbeError::HookTaken {
+            name: link.name.clone(),
+            reasons: notes.join("; "),
+        })
     }
 
     fn attach_xdp(&mut self, program: &'static str, link: &Link, mode: XdpMode) -> Result<Held, String> {
@@ -210,18 +231,29 @@ impl Probe {
             .ok_or("not in the object")?
             .try_into()
             .map_err(|error: ProgramError| chain(&error))?;
-        let id = program.attach_to_if_index(link.ifindex, mode).map_err(|error| chain(&error))?;
+        let id = program
+            .attach_to_if_index(link.ifindex, mode)
+            .map_err(|error| chain(&error))?;
         let taken = program.take_link(id).map_err(|error| chain(&error))?;
         Ok(Held::Xdp(link.ifindex, taken))
     }
 
     fn tc_program(&mut self, name: &'static str) -> Result<&mut SchedClassifier, ProbeError> {
-        let program = self.ebpf.program_mut(name).ok_or(ProbeError::Object { what: name })?;
-        program.try_into().map_err(|error| ProbeError::program(name, &error))
+        let program = self
+            .ebpf
+            .program_mut(name)
+            .ok_or(ProbeError::Object { what: name })?;
+        program
+            .try_into()
+            .map_err(|error| ProbeError::program(name, &error))
     }
 
     fn drop_links(&mut self, ifindex: u32) {
-        let (gone, kept) = self.links.held.drain(..).partition(|held| held.ifindex() == ifindex);
+        let (gone, kept) = self
+            .links
+            .held
+            .drain(..)
+            .partition(|held| held.ifindex() == ifindex);
         self.links.held = kept;
         for held in Vec::<Held>::into_iter(gone) {
             // A device that vanished took its programs along.
@@ -240,12 +272,22 @@ impl Probe {
                 return Ok(slot);
             }
         }
-        Err(ProbeError::NoSlot { name: link.name.clone() })
+        Err(ProbeError::NoSlot {
+            name: link.name.clone(),
+        })
     }
 
     fn write_slot(&self, slot: u16, link: &Link) {
         let flags = if link.ethernet { 0 } else { IFACE_L3 };
-        self.put(slot, IfaceSlot { ifindex: link.ifindex, mtu: link.mtu, flags, pad: 0 });
+        self.put(
+            slot,
+            IfaceSlot {
+                ifindex: link.ifindex,
+                mtu: link.mtu,
+                flags,
+                pad: 0,
+            },
+        );
     }
 
     fn free_slot(&self, slot: u16) {
@@ -254,14 +296,22 @@ impl Probe {
 
     /// Writes a slot so that a program never sees the index of one interface with the facts of another.
     fn put(&self, slot: u16, value: IfaceSlot) {
-        let Some(control) = self.control.get(0) else { return };
+        let Some(control) = self.control.get(0) else {
+            return;
+        };
         let base = control.as_ptr();
         #[expect(unsafe_code, reason = "addresses of fields of shared memory")]
         // SAFETY: `slot` is below IFACES (take_slot), so the fields lie within the mapped control element; only
         // addresses are formed here.
         let fields = unsafe {
-            let entry = (&raw mut (*base).ifaces).cast::<IfaceSlot>().add(usize::from(slot));
-            [&raw mut (*entry).ifindex, &raw mut (*entry).mtu, &raw mut (*entry).flags]
+            let entry = (&raw mut (*base).ifaces)
+                .cast::<IfaceSlot>()
+                .add(usize::from(slot));
+            [
+                &raw mut (*entry).ifindex,
+                &raw mut (*entry).mtu,
+                &raw mut (*entry).flags,
+            ]
         };
         let [Some(ifindex), Some(mtu), Some(flags)] = fields.map(std::ptr::NonNull::new) else {
             return;
@@ -293,15 +343,19 @@ fn attach_tc(
         }
         (Mode::Clsact, TcAttachOptions::Netlink(NlOptions::default()))
     };
-    let id =
-        program.attach_with_options(&link.name, direction, options).map_err(|error| chain(&error))?;
+    let id = program
+        .attach_with_options(&link.name, direction, options)
+        .map_err(|error| chain(&error))?;
     let taken = program.take_link(id).map_err(|error| chain(&error))?;
     Ok((mode, Held::Tc(link.ifindex, taken)))
 }
 
 /// Who holds the XDP hook, in words.
 fn holders(link: &Link) -> String {
-    let held: Vec<String> =
-        link.xdp.iter().map(|(mode, id)| format!("{} ({mode}, id {id})", kernel::program_name(*id))).collect();
+    let held: Vec<String> = link
+        .xdp
+        .iter()
+        .map(|(mode, id)| format!("{} ({mode}, id {id})", kernel::program_name(*id)))
+        .collect();
     format!("XDP hook held by {}", held.join(", "))
 }

@@ -79,7 +79,11 @@ impl Drainer {
 
     /// Share of the fullest CPU's slots in use in the active half, 0 to 1. A memory read, no system call.
     pub fn occupancy(&self) -> f32 {
-        let fullest = self.active_books().map(|books| books.used_slots).max().unwrap_or(0);
+        let fullest = self
+            .active_books()
+            .map(|books| books.used_slots)
+            .max()
+            .unwrap_or(0);
         fullest as f32 / self.region_slots() as f32
     }
 
@@ -106,7 +110,11 @@ impl Drainer {
         for cpu in 0..self.layout.cpus {
             records += self.drain_region(Layout::region(old, cpu, self.layout.cpus), sink)?;
         }
-        Ok(DrainReport { duration_ns: began.elapsed().as_nanos() as u64, grace_ns, records })
+        Ok(DrainReport {
+            duration_ns: began.elapsed().as_nanos() as u64,
+            grace_ns,
+            records,
+        })
     }
 
     fn flip(&mut self) {
@@ -126,13 +134,21 @@ impl Drainer {
         if books.used_slots > 0 {
             // Mapped for the moment of reading only: mapped pages count as resident memory of the process.
             let buckets = self.layout.buckets as usize;
-            let mut table: Mapping<Bucket> =
-                Mapping::new(self.flows.as_fd(), "the flow table", region as usize * buckets, buckets)?;
+            let mut table: Mapping<Bucket> = Mapping::new(
+                self.flows.as_fd(),
+                "the flow table",
+                region as usize * buckets,
+                buckets,
+            )?;
             records = drain_buckets(table.idle(), books.used_slots, sink);
         }
         if books.overflow_packets > 0 {
             let first = (region * CELLS) as usize;
-            let cells = self.overflow.idle().get_mut(first..first + CELLS as usize).unwrap_or_default();
+            let cells = self
+                .overflow
+                .idle()
+                .get_mut(first..first + CELLS as usize)
+                .unwrap_or_default();
             for cell in cells {
                 if cell.packets > 0 {
                     sink.overflow(cell);

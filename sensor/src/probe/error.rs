@@ -50,7 +50,9 @@ pub enum ProbeError {
         reason: String,
     },
     /// A map of the object is missing: object and agent do not fit.
-    #[error("the BPF object has no {what:?}: it was not built with this sensor. Build both with `cargo xtask build`")]
+    #[error(
+        "the BPF object has no {what:?}: it was not built with this sensor. Build both with `cargo xtask build`"
+    )]
     Object {
         /// Map or program.
         what: &'static str,
@@ -81,16 +83,28 @@ impl ProbeError {
 
     pub(crate) fn from_io(op: impl Into<String>, source: io::Error) -> Self {
         match source.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => Self::NoPrivilege { op: op.into(), source },
-            _ => Self::Sys { op: op.into(), source },
+            Some(libc::EPERM | libc::EACCES) => Self::NoPrivilege {
+                op: op.into(),
+                source,
+            },
+            _ => Self::Sys {
+                op: op.into(),
+                source,
+            },
         }
     }
 
     pub(crate) fn load(what: &str, error: &(dyn std::error::Error + 'static)) -> Self {
         if let Some(source) = permission(error) {
-            return Self::NoPrivilege { op: format!("load {what}"), source };
+            return Self::NoPrivilege {
+                op: format!("load {what}"),
+                source,
+            };
         }
-        Self::Load { what: what.to_owned(), reason: chain(error) }
+        Self::Load {
+            what: what.to_owned(),
+            reason: chain(error),
+        }
     }
 
     pub(crate) fn program(what: &str, error: &ProgramError) -> Self {

@@ -23,8 +23,7 @@ impl Watcher {
         // SAFETY: the socket owns its descriptor, gives the same one at every call and is dropped after the AsyncFd
         // has deregistered it.
         let socket = unsafe { AsyncFd::register(route) };
-        let socket =
-            socket.map_err(|error| ProbeError::from_io("watching links", error.into_parts().1))?;
+        let socket = socket.map_err(|error| ProbeError::from_io("watching links", error.into_parts().1))?;
         Ok(Self { socket })
     }
 
@@ -38,8 +37,10 @@ impl Watcher {
             let mut ready = self.socket.readable().await.map_err(failed)?;
             match ready.try_io(|socket| socket.get_ref().receive()) {
                 Ok(Ok(messages)) => {
-                    let changes: Vec<_> =
-                        messages.into_iter().filter_map(|message| netlink::change(message.payload)).collect();
+                    let changes: Vec<_> = messages
+                        .into_iter()
+                        .filter_map(|message| netlink::change(message.payload))
+                        .collect();
                     if !changes.is_empty() {
                         return Ok(changes);
                     }

@@ -37,10 +37,7 @@ impl GracePeriod {
     pub(super) fn choose() -> Result<Self, ProbeError> {
         // SAFETY: a query without pointers.
         let commands = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) };
-        if commands > 0
-            && commands & libc::c_long::from(MEMBARRIER_CMD_GLOBAL) != 0
-            && membarrier().is_ok()
-        {
+        if commands > 0 && commands & libc::c_long::from(MEMBARRIER_CMD_GLOBAL) != 0 && membarrier().is_ok() {
             return Ok(Self::Membarrier);
         }
         Self::map_in_map()
@@ -80,7 +77,11 @@ fn membarrier() -> Result<(), ProbeError> {
 fn create(kind: u32, inner_fd: u32) -> Result<OwnedFd, ProbeError> {
     // union bpf_attr: type, key size, value size, max entries, flags, inner map.
     let words: [u32; 8] = [kind, 4, 4, 1, 0, inner_fd, 0, 0];
-    let fd = bpf(BPF_MAP_CREATE, &bytemuck::must_cast::<[u32; 8], [u64; 4]>(words), "creating a map")?;
+    let fd = bpf(
+        BPF_MAP_CREATE,
+        &bytemuck::must_cast::<[u32; 8], [u64; 4]>(words),
+        "creating a map",
+    )?;
     // SAFETY: the kernel gave a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
@@ -89,7 +90,12 @@ fn bpf(command: libc::c_int, attributes: &[u64; 4], what: &str) -> Result<i32, P
     // SAFETY: `attributes` lives through the call and is as long as said; pointers in it are to live locals of the
     // caller.
     let result = unsafe {
-        libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of_val(attributes))
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_ref(attributes),
+            size_of_val(attributes),
+        )
     };
     if result < 0 {
         return Err(ProbeError::from_io(what, io::Error::last_os_error()));

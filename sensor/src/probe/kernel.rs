@@ -27,13 +27,19 @@ pub fn release() -> String {
         libc::uname(&raw mut name);
         name
     };
-    name.release.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte as u8)).collect()
+    name.release
+        .iter()
+        .take_while(|byte| **byte != 0)
+        .map(|byte| char::from(*byte as u8))
+        .collect()
 }
 
 /// Whether the kernel is at least `major.minor`.
 pub fn at_least(major: u32, minor: u32) -> bool {
     let release = release();
-    let mut numbers = release.split(['.', '-', '+']).map_while(|part| part.parse::<u32>().ok());
+    let mut numbers = release
+        .split(['.', '-', '+'])
+        .map_while(|part| part.parse::<u32>().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
 }
 
@@ -55,7 +61,8 @@ pub fn capabilities() -> Vec<(&'static str, bool)> {
 fn effective_set() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
+    line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .unwrap_or(0)
 }
 
 /// Possible CPUs: the tables have a region for each, whether it is online or not.
@@ -64,11 +71,18 @@ fn effective_set() -> u64 {
 /// When sysfs cannot be read.
 pub fn possible_cpus() -> Result<u32, ProbeError> {
     let path = "/sys/devices/system/cpu/possible";
-    let text = fs::read_to_string(path)
-        .map_err(|source| ProbeError::from_io(format!("reading {path}"), source))?;
-    let last = text.trim().rsplit([',', '-']).next().and_then(|number| number.parse::<u32>().ok());
+    let text =
+        fs::read_to_string(path).map_err(|source| ProbeError::from_io(format!("reading {path}"), source))?;
+    let last = text
+        .trim()
+        .rsplit([',', '-'])
+        .next()
+        .and_then(|number| number.parse::<u32>().ok());
     last.map(|last| last + 1).ok_or_else(|| {
-        ProbeError::from_io(format!("reading {path}"), io::Error::new(io::ErrorKind::InvalidData, text))
+        ProbeError::from_io(
+            format!("reading {path}"),
+            io::Error::new(io::ErrorKind::InvalidData, text),
+        )
     })
 }
 
@@ -78,12 +92,19 @@ pub(super) fn random_seed() -> Result<Seed, ProbeError> {
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut seed);
     // SAFETY: the buffer is writable for its length. Up to 256 bytes getrandom does not return less.
     let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    if got as usize == bytes.len() { Ok(seed) } else { Err(ProbeError::sys("getrandom")) }
+    if got as usize == bytes.len() {
+        Ok(seed)
+    } else {
+        Err(ProbeError::sys("getrandom"))
+    }
 }
 
 /// Kernels before 5.11 charge maps to the memory lock limit. Failure shows when maps are made.
 pub(super) fn raise_memlock() {
-    let unlimited = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    let unlimited = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
     // SAFETY: a valid struct that lives through the call.
     if unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const unlimited) } != 0 {
         tracing::debug!("the memory lock limit stays as it is");
@@ -110,9 +131,16 @@ pub fn hook_holders(iface: &str) -> Result<Vec<HookHolder>, ProbeError> {
     let mut holders: Vec<HookHolder> = link
         .xdp
         .iter()
-        .map(|(mode, id)| HookHolder { hook: format!("xdp {mode}"), program: program_name(*id), id: *id })
+        .map(|(mode, id)| HookHolder {
+            hook: format!("xdp {mode}"),
+            program: program_name(*id),
+            id: *id,
+        })
         .collect();
-    for (hook, direction) in [("tcx ingress", TcAttachType::Ingress), ("tcx egress", TcAttachType::Egress)] {
+    for (hook, direction) in [
+        ("tcx ingress", TcAttachType::Ingress),
+        ("tcx egress", TcAttachType::Egress),
+    ] {
         // Kernels without TCX have nothing to tell.
         if let Ok((_, programs)) = SchedClassifier::query_tcx(iface, direction) {
             holders.extend(programs.iter().map(|program| HookHolder {
@@ -127,7 +155,9 @@ pub fn hook_holders(iface: &str) -> Result<Vec<HookHolder>, ProbeError> {
 
 /// Name of a loaded program, or `program` if it cannot be asked (it needs `CAP_SYS_ADMIN`).
 pub(super) fn program_name(id: u32) -> String {
-    let found = aya::programs::loaded_programs().filter_map(Result::ok).find(|program| program.id() == id);
+    let found = aya::programs::loaded_programs()
+        .filter_map(Result::ok)
+        .find(|program| program.id() == id);
     found
         .and_then(|program| program.name_as_str().map(str::to_owned))
         .unwrap_or_else(|| "program".to_owned())

@@ -15,7 +15,10 @@ use sensor_common::{
 };
 
 use super::{
-    AttachMode, Attachment, Drainer, KernelLog, OBJECT, ProbeError, attach::Links, grace::GracePeriod, kernel,
+    AttachMode, Attachment, Drainer, KernelLog, OBJECT, ProbeError,
+    attach::Links,
+    grace::GracePeriod,
+    kernel,
     mapping::{Mapping, write_u64},
 };
 
@@ -34,6 +37,9 @@ pub struct ProbeSettings {
     pub clock: u32,
     /// Secret of the hashes; drawn from the kernel's random source if `None`.
     pub seed: Option<Seed>,
+    /// Further load-time constants, for the benchmark's object.
+    #[doc(hidden)]
+    pub globals: Vec<(&'static str, u32)>,
 }
 
 impl Default for ProbeSettings {
@@ -45,6 +51,7 @@ impl Default for ProbeSettings {
             kernel_log: true,
             clock: CLOCK_KTIME,
             seed: None,
+            globals: Vec::new(),
         }
     }
 }
@@ -73,8 +80,12 @@ pub struct Probe {
 }
 
 /// Programs of the object: name, and whether it is an XDP program.
-pub(super) const PROGRAMS: [(&str, bool); 4] =
-    [("sensor_xdp", true), ("sensor_xdp_frag", true), ("sensor_egress", false), ("sensor_ingress", false)];
+pub(super) const PROGRAMS: [(&str, bool); 4] = [
+    ("sensor_xdp", true),
+    ("sensor_xdp_frag", true),
+    ("sensor_egress", false),
+    ("sensor_ingress", false),
+];
 
 impl Probe {
     /// Loads the programs and maps the tables.
@@ -105,12 +116,19 @@ impl Probe {
             .override_global("BUCKETS", &layout.buckets, true)
             .override_global("CLOCK", &settings.clock, true)
             .override_global("KERNEL_LOG", &log_level, true);
+        for (name, value) in &settings.globals {
+            loader.override_global(*name, value, true);
+        }
         let mut ebpf = loader.load(object).map_err(|error| ProbeError::load("the BPF object", &error))?;
         let control = Mapping::new(map(&ebpf, "CONTROL")?, "the control map", 0, 1)?;
         let seed = settings.seed.map_or_else(kernel::random_seed, Ok)?;
         initialise(&control, seed)?;
-        let ifaces =
-            Mapping::new(map(&ebpf, "IFACES")?, "the interface counters", 0, (layout.cpus * IFACES) as usize)?;
+        let ifaces = Mapping::new(
+            map(&ebpf, "IFACES")?,
+            "the interface counters",
+            0,
+            (layout.cpus * IFACES) as usize,
+        )?;
         let drainer = Drainer::new(
             map(&ebpf, "FLOWS")?,
             map(&ebpf, "OVERFLOW")?,
@@ -123,9 +141,23 @@ impl Probe {
         for name in &names {
             load_program(&mut ebpf, name)?;
         }
-        let log = settings.kernel_log.then(|| KernelLog::new(&mut ebpf)).transpose()?;
+        let log = settings
+            .kernel_log
+            .then(|| KernelLog::new(&mut ebpf))
+            .transpose()?;
         let links = Links::default();
-        Ok((Self { ebpf, settings: settings.clone(), control, ifaces, layout, links, log }, drainer))
+        Ok((
+            Self {
+                ebpf,
+                settings: settings.clone(),
+                control,
+                ifaces,
+                layout,
+                links,
+                log,
+            },
+            drainer,
+        ))
     }
 
     /// What is attached where.
@@ -186,12 +218,16 @@ impl Probe {
 
     /// A loaded XDP program, for attaching and for test runs.
     pub fn xdp(&self, name: &str) -> Option<&Xdp> {
-        self.ebpf.program(name).and_then(|program| program.try_into().ok())
+        self.ebpf
+            .program(name)
+            .and_then(|program| program.try_into().ok())
     }
 
     /// A loaded TC program, for attaching and for test runs.
     pub fn classifier(&self, name: &str) -> Option<&SchedClassifier> {
-        self.ebpf.program(name).and_then(|program| program.try_into().ok())
+        self.ebpf
+            .program(name)
+            .and_then(|program| program.try_into().ok())
     }
 
     /// Sets the time of all packets that follow, for programs loaded with `CLOCK_SUPPLIED`.

@@ -30,7 +30,12 @@ unsafe impl<T: Pod + Send> Send for Mapping<T> {}
 impl<T: Pod> Mapping<T> {
     /// Maps `len` elements from element `first` on. The byte offset must be a multiple of the page size.
     pub(super) fn new(fd: BorrowedFd<'_>, what: &str, first: usize, len: usize) -> Result<Self, ProbeError> {
-        const { assert!(size_of::<T>().is_multiple_of(8), "array elements are rounded up to eight bytes") };
+        const {
+            assert!(
+                size_of::<T>().is_multiple_of(8),
+                "array elements are rounded up to eight bytes"
+            )
+        };
         let page = page_size();
         let bytes = (len * size_of::<T>()).next_multiple_of(page);
         let offset = first * size_of::<T>();
@@ -51,7 +56,12 @@ impl<T: Pod> Mapping<T> {
         let Some(base) = NonNull::new(base.cast()) else {
             return Err(ProbeError::sys(format!("mapping {what}")));
         };
-        Ok(Self { base, len, bytes, _element: PhantomData })
+        Ok(Self {
+            base,
+            len,
+            bytes,
+            _element: PhantomData,
+        })
     }
 
     /// A pointer to an element; `None` past the end.

@@ -70,7 +70,10 @@ impl Route {
     /// A non-blocking socket that hears of every change of a link.
     pub(super) fn listen() -> Result<Self, ProbeError> {
         let route = Self::bind(GROUP_LINK)?;
-        route.socket.set_non_blocking(true).map_err(|source| ProbeError::from_io("netlink", source))?;
+        route
+            .socket
+            .set_non_blocking(true)
+            .map_err(|source| ProbeError::from_io("netlink", source))?;
         Ok(route)
     }
 
@@ -114,7 +117,10 @@ pub fn links() -> Result<Vec<Link>, ProbeError> {
     request.finalize();
     let mut bytes = vec![0; request.buffer_len()];
     request.serialize(&mut bytes);
-    route.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0).map_err(failed)?;
+    route
+        .socket
+        .send_to(&bytes, &SocketAddr::new(0, 0), 0)
+        .map_err(failed)?;
     let mut links = Vec::new();
     loop {
         for message in route.receive().map_err(failed)? {
@@ -141,7 +147,10 @@ pub fn link(name: &str) -> Result<Link, ProbeError> {
     }
     let mut known: Vec<_> = links.into_iter().map(|link| link.name).collect();
     known.sort();
-    Err(ProbeError::UnknownInterface { name: name.to_owned(), known: known.join(", ") })
+    Err(ProbeError::UnknownInterface {
+        name: name.to_owned(),
+        known: known.join(", "),
+    })
 }
 
 /// What a message says about a link, if it is about one.
@@ -163,7 +172,10 @@ fn describe(message: &LinkMessage) -> Option<Link> {
         ifindex: message.header.index,
         mtu: 0,
         up: message.header.flags.contains(LinkFlags::Up),
-        ethernet: matches!(message.header.link_layer_type, LinkLayerType::Ether | LinkLayerType::Loopback),
+        ethernet: matches!(
+            message.header.link_layer_type,
+            LinkLayerType::Ether | LinkLayerType::Loopback
+        ),
         xdp: Vec::new(),
     };
     for attribute in &message.attributes {

@@ -17,7 +17,7 @@ use crate::source::FlowSink;
 
 /// Adds up records until [`Self::close`], and follows flows across windows.
 ///
-/// Memory: about 120 bytes per live flow, 400 more for each that had a packet in the open window.
+/// Memory: about 105 bytes per live flow, 416 more for each that had a packet in the open window.
 #[derive(Debug)]
 pub struct WindowBuilder {
     settings: WindowSettings,
@@ -112,9 +112,9 @@ impl WindowBuilder {
     /// Finishes the flows of the window, sorted by key, and brings their lives up to date.
     fn take_flows(&mut self, ended: &mut FlowsEnded) -> Vec<Flow> {
         let mut active = core::mem::take(&mut self.active);
-        // Sorting small references moves 16 bytes instead of 400.
+        // Sorting references moves 8 bytes instead of 400, comparing keys in place copies nothing.
         let mut order: Vec<&Building> = active.iter().collect();
-        order.sort_unstable_by(|a, b| a.partial().key.cmp(&b.partial().key));
+        order.sort_unstable_by(|a, b| a.key().cmp(b.key()));
         let mut flows = Vec::with_capacity(order.len());
         for building in order {
             if let Some(life) = self.live.life(building.slot) {
@@ -180,7 +180,7 @@ impl WindowBuilder {
 
 /// Whether this window's packets are a new flow; then the life is emptied. A new SYN on a connection that has ended is.
 fn begins_anew(life: &mut Life, building: &Building) -> bool {
-    let reused = life.ended && building.partial().syn_ns != 0;
+    let reused = life.ended && building.syn_ns() != 0;
     if reused {
         life.restart();
     }

@@ -290,9 +290,14 @@ impl Building {
         }
     }
 
-    /// The flow as counted so far, without its history.
-    pub(super) fn partial(&self) -> &Flow {
-        &self.flow
+    /// Key of the flow.
+    pub(super) fn key(&self) -> &FlowKey {
+        &self.flow.key
+    }
+
+    /// First SYN so far; 0 without one.
+    pub(super) fn syn_ns(&self) -> u64 {
+        self.flow.syn_ns
     }
 
     /// The finished flow: gaps between its spans, and to `prior_last_ns` (0: none), are counted.
@@ -308,6 +313,9 @@ impl Building {
         flow
     }
 }
+
+// A flow in the open window costs this much beside its life.
+const _: () = assert!(size_of::<Building>() <= 416);
 
 fn count_gap(flow: &mut Flow, gap_ns: u64) {
     let ticks = u32::try_from(gap_ns / TICK_NS).unwrap_or(u32::MAX);

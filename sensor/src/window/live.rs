@@ -9,7 +9,7 @@ use sensor_common::flow::FlowKey;
 
 use super::flow::Opening;
 
-/// What is kept of a flow between windows; 104 bytes.
+/// What is kept of a flow between windows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Life {
     pub(super) key: FlowKey,
@@ -164,3 +164,6 @@ fn hash(seed: u64, shared_seed: &SharedSeed, key: &FlowKey) -> u64 {
     hasher.write(bytemuck::bytes_of(key));
     hasher.finish()
 }
+
+// With its place in the index (4 to 8 bytes at a load of 7/8 to 7/16), a silent flow costs about 105 bytes.
+const _: () = assert!(size_of::<Life>() == 96);

@@ -9,7 +9,7 @@ use sensor_common::{
     overflow::OverflowCell,
 };
 
-use super::{Window, WindowBuilder, WindowSettings};
+use super::{Flow, Window, WindowBuilder, WindowSettings};
 use crate::source::FlowSink as _;
 
 const SECOND: u64 = 1_000_000_000;
@@ -290,7 +290,7 @@ proptest! {
         let small = close(&mut records.iter(), 5);
         prop_assert_eq!(small.unaccounted_packets, 0);
         let forwards = close(&mut records.iter(), 1000);
-        prop_assert_eq!(forwards.flows.iter().map(|flow| flow.packets()).sum::<u64>(), packets);
+        prop_assert_eq!(forwards.flows.iter().map(Flow::packets).sum::<u64>(), packets);
         let mut sorted = records.clone();
         sorted.sort_by_key(|record| (record.first_ns, record.first_half, record.last_ns));
         // With more spans than are kept, only the order of arrival can say which gap was closed first.

@@ -1,7 +1,7 @@
 //! Flow rows by hand.
 
 use super::*;
-use crate::features::{FlowColumn as C, familiar::familiarity};
+use crate::features::{FlowColumn as C, extract::LEARNING_WINDOWS, familiar::familiarity};
 
 const A: ([u8; 16], u16) = ([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 9], 40_000);
 const B: ([u8; 16], u16) = ([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 2], 443);
@@ -174,16 +174,18 @@ fn context_counts_what_both_ends_did() {
 fn peers_and_services_become_familiar_after_the_learning_windows() {
     let mut bench = Bench::new(100);
     let mut from = A;
-    for _ in 0..12 {
+    for _ in 0..LEARNING_WINDOWS {
         from.1 += 1;
         let rows = bench.window(&[record(17, from, B, 0, [1, 1])]);
         assert!(flow_value(&rows, 0, C::PeerFamiliarity).is_nan());
     }
     let stranger = (local(0, 77), 443);
     let rows = bench.window(&[record(17, A, B, 0, [1, 1]), record(17, A, stranger, 0, [1, 1])]);
-    let known = f64::from(familiarity(12.0));
-    near(flow_value(&rows, 0, C::ServiceFamiliarity), known);
-    assert!((f64::from(flow_value(&rows, 0, C::PeerFamiliarity)) - known).abs() < 1e-3);
+    let known = f64::from(familiarity(LEARNING_WINDOWS as f32));
+    for column in [C::ServiceFamiliarity, C::PeerFamiliarity] {
+        // A minute of forgetting are within the tolerance.
+        assert!((f64::from(flow_value(&rows, 0, column)) - known).abs() < 1e-3);
+    }
     near(flow_value(&rows, 1, C::PeerFamiliarity), 0.0);
     assert_eq!(host(&rows, A.0).1.new_peers, 1);
     assert_eq!(host(&rows, A.0).1.new_services, 0);

@@ -174,7 +174,7 @@ fn overflow_is_charged_to_its_victim_with_an_estimate_of_the_sources() {
 fn a_beacon_is_regular_and_browsing_is_not() {
     let mut bench = Bench::new(100);
     let mut port = 40_000;
-    let mut last = None;
+    let (mut last, mut facts) = (None, HostFacts::default());
     for second in (0..600_u64).step_by(10) {
         let mut records = Vec::new();
         let mut contact = |to, offset: u64| {
@@ -187,9 +187,18 @@ fn a_beacon_is_regular_and_browsing_is_not() {
         let rows = bench.window(&records);
         if second % 60 == 0 {
             last = Some(host_value(&rows, HOST, C::BeaconRegularity));
+            facts = host(&rows, HOST).1;
         }
     }
     near(last.unwrap(), 1.0);
+    assert_eq!(
+        (facts.beacon_peer, facts.beacon_port, facts.beacon_proto),
+        (remote(0, 1), 443, 6)
+    );
+    assert_eq!(
+        (facts.beacon_regularity_permille, facts.beacon_period_ms),
+        (1000, 60_000)
+    );
     let mut irregular = f32::NAN;
     for (index, second) in [0_u64, 11, 95, 102, 260, 290, 291, 500].into_iter().enumerate() {
         bench.start_ns = 1000 * SECOND + second * SECOND;

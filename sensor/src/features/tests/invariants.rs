@@ -114,10 +114,14 @@ fn a_million_random_hosts_and_ports_keep_every_table_within_its_bound() {
         for index in 0..200_000_u32 {
             let mixed = (round * 200_000 + index).wrapping_mul(2_654_435_761);
             let [a, b, c, d] = mixed.to_be_bytes();
-            let mut source = if index % 2 == 0 { remote(c, d) } else { local(c, d) };
+            let mut source = if index % 2 == 0 {
+                remote(c, d)
+            } else {
+                local(c | 16, d)
+            };
             (source[0], source[1]) = if index % 2 == 0 { (a, b) } else { (0, 0) };
             records.push(attempt(
-                (source, 1024 + (mixed >> 16) as u16),
+                (source, (mixed >> 16) as u16 | 1024),
                 (local(9, 1), b.into()),
                 0,
                 Answer::Nothing,
@@ -128,6 +132,8 @@ fn a_million_random_hosts_and_ports_keep_every_table_within_its_bound() {
             ..Counters::default()
         });
         let rows = bench.window(&records);
+        // Of the forged local sources only a few get a row.
+        assert!(rows.host.len() <= 11 + (round as usize + 1) * 256);
         assert!(rows.host.len() <= 2000 && bench.extractor.known_hosts() <= 2000);
         assert!(rows.hosts_over_limit > 0);
         // Residents have history: they keep their rows, and the victim's fan-in counts those without an entry.
@@ -167,4 +173,48 @@ fn the_same_records_give_the_same_bytes_twice() {
         bits
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn no_value_names_the_recording() {
+    // The same traffic under other addresses, ephemeral ports, times and times to live.
+    let run = |second: u8, port: u16, ttl: u8, start_ns: u64| {
+        let mut bench = Bench::new(50);
+        bench.start_ns = start_ns;
+        let mut bits = Vec::new();
+        for window in 0..20_u8 {
+            let records: Vec<_> = (0..40_u8)
+                .map(|index| {
+                    let (mut from, mut to) = (local(0, index % 5), remote(index % 7, index));
+                    (from[13], to[13]) = (second, second);
+                    let answer = if index % 9 == 0 {
+                        Answer::Nothing
+                    } else {
+                        Answer::SynAck
+                    };
+                    let from = (from, port + u16::from(window));
+                    let at_ns = u64::from(index) * 100_000_000;
+                    let mut record = attempt(from, (to, 443 - u16::from(index % 3)), at_ns, answer);
+                    for half in &mut record.half {
+                        (half.ttl_min, half.ttl_max) = (ttl, ttl + index % 2);
+                    }
+                    record.mac = [ttl; 6];
+                    record
+                })
+                .collect();
+            let rows = bench.window(&records);
+            bits.extend(
+                rows.flow
+                    .values
+                    .iter()
+                    .chain(&rows.host.values)
+                    .map(|value| value.to_bits()),
+            );
+        }
+        bits
+    };
+    assert_eq!(
+        run(0, 40_000, 60, SECOND),
+        run(77, 51_234, 128, 1_700_000_000 * SECOND + 12_345)
+    );
 }

@@ -1,0 +1,55 @@
+//! How errors become exit codes. Every error type that reaches the command line is listed here, once.
+
+use super::exit;
+use crate::{
+    config, http::HttpError, metrics::MetricsError, model::ModelError, probe::ProbeError, sink::SinkError,
+};
+
+/// Why a command ended, for the user, and its exit code.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit code.
+    pub code: u8,
+    /// Names the thing, the cause and the fix.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with its exit code.
+    pub fn new(code: u8, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<config::Problems> for Failure {
+    fn from(problems: config::Problems) -> Self {
+        Self::new(exit::USAGE, problems.to_string())
+    }
+}
+
+impl From<ProbeError> for Failure {
+    fn from(cause: ProbeError) -> Self {
+        Self::new(cause.exit_code(), cause.to_string())
+    }
+}
+
+macro_rules! failed_while_working {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Failure {
+            fn from(cause: $error) -> Self {
+                Self::new(exit::FAILED, cause.to_string())
+            }
+        })*
+    };
+}
+
+failed_while_working!(
+    HttpError,
+    MetricsError,
+    ModelError,
+    SinkError,
+    crate::service::StoreError
+);

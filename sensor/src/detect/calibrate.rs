@@ -1,0 +1,402 @@
+//! From scores to alarms at the rate the operator asked for. Calibration rows come from other stretches of time than
+//! the training rows; it must never look at a score that will be judged.
+//!
+//! A score means different things for a DNS answer and a TCP download, so each family of traffic has its own
+//! distribution (the pooled one of its kind of row where a family has few rows). A row's *strength* is its score over
+//! its family's 90 % quantile. What is alarmed is a host in a window (an alarm *unit*), by the strongest of its rows,
+//! and so units are what the alarm thresholds are calibrated on: rows of one host are far from independent. Each pool
+//! (kind of row) has its own threshold and an equal part of the budget (Bonferroni), so that the heavy tail of one
+//! kind does not blind the other.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::tail::{PValue, Tail};
+
+/// Families with fewer calibration rows than this use the pooled distribution of their kind.
+const MIN_FAMILY_ROWS: usize = 200;
+/// A family's normaliser is at least this share of the pooled one: a very regular family must not cry at its first
+/// small irregularity.
+const MIN_NORMALISER_SHARE: f32 = 0.2;
+/// Rows of one unit that count for a family's distribution: a scan while learning is one unit with many rows.
+const MAX_UNIT_ROWS: usize = 32;
+/// At most this share of calibration units may be set aside as foreign (an attack during learning).
+const MAX_FOREIGN_SHARE: f64 = 0.05;
+/// No threshold below this many times the 90 % quantile of rows.
+const MIN_THRESHOLD: f64 = 2.0;
+/// Where the data do not reach the rate asked for, no threshold below `MIN_THRESHOLD + PRIOR / √n` for n units, by pool.
+/// What short learning has not seen is mostly the rare but ordinary: a refused connection, a stalled download. Such a
+/// flow row reaches strength 10 to 20 in our synthetic traffic, a host row 5; scans and floods reach hundreds as host
+/// rows. So a single flow needs more to stand out than a whole host.
+const PRIOR: [f64; 2] = [500.0, 100.0];
+/// Nanoseconds of a day.
+const DAY_NS: f64 = 86_400e9;
+
+/// One scored calibration row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoredRow {
+    /// Family of traffic, an index below the number of families.
+    pub family: usize,
+    /// The pool (kind of row) that the family belongs to.
+    pub pool: usize,
+    /// Alarm unit; rows of the same host and window share it.
+    pub unit: u32,
+    /// Score.
+    pub score: f32,
+}
+
+/// The distribution of one family's, or one pool's, held-out scores.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Name of the family or pool.
+    pub name: String,
+    /// Score that counts as strength 1.
+    pub normaliser: f32,
+    /// Held-out quantiles for readers: 50 %, 90 %, 99 % and the largest.
+    pub quantiles: [f32; 4],
+    /// Distribution for p-values.
+    pub tail: Tail,
+}
+
+/// Everything needed to judge rows and units.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// By family index; `None` where the pool is used.
+    pub families: Vec<Option<Group>>,
+    /// By pool index.
+    pub pools: Vec<Group>,
+    /// By pool index: strength of the strongest row of each calibration unit.
+    pub units: Vec<Tail>,
+    /// Calibration units set aside as foreign.
+    pub foreign_units: u64,
+    /// Alarm units in a window on average, over all of learning.
+    pub units_per_window: f32,
+    /// Length of a window in learning.
+    pub window_ns: u64,
+}
+
+/// The strength above which a unit is an alarm, and what that rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Threshold {
+    /// Units stronger than this alarm.
+    pub strength: f64,
+    /// Probability per unit that was asked for.
+    pub asked_p: f64,
+    /// The data could not support that probability: the threshold rests on the end of their reach and a margin.
+    pub beyond_reach: bool,
+}
+
+impl Calibration {
+    /// Calibrates on held-out rows.
+    ///
+    /// `family_names` and `pool_names` give the numbers of families and pools; `units_per_window` is counted over all
+    /// of learning, because the operator's budget is spent on all units, not on the calibration sample.
+    pub fn fit(
+        rows: &[ScoredRow],
+        family_names: &[&str],
+        pool_names: &[&str],
+        units_per_window: f64,
+        window_ns: u64,
+    ) -> Self {
+        let mut of_unit: BTreeMap<(usize, u32), usize> = BTreeMap::new();
+        let counted: Vec<&ScoredRow> = rows
+            .iter()
+            .filter(|row| {
+                let count = of_unit.entry((row.pool, row.unit)).or_default();
+                *count += 1;
+                *count <= MAX_UNIT_ROWS
+            })
+            .collect();
+        let scores = |keep: &dyn Fn(&ScoredRow) -> bool| -> Vec<f32> {
+            counted
+                .iter()
+                .filter(|row| keep(row))
+                .map(|row| row.score)
+                .collect()
+        };
+        let pools: Vec<Group> = pool_names
+            .iter()
+            .enumerate()
+            .map(|(pool, name)| Group::fit(name, scores(&|row| row.pool == pool), 0.0))
+            .collect();
+        let families = family_names
+            .iter()
+            .enumerate()
+            .map(|(family, name)| {
+                let own = scores(&|row| row.family == family);
+                let pool = rows
+                    .iter()
+                    .find(|row| row.family == family)
+                    .map_or(0, |row| row.pool);
+                let pooled = pools.get(pool).map_or(0.0, |group| group.normaliser);
+                (own.len() >= MIN_FAMILY_ROWS).then(|| Group::fit(name, own, pooled * MIN_NORMALISER_SHARE))
+            })
+            .collect();
+        let mut calibration = Self {
+            families,
+            pools,
+            units: Vec::new(),
+            foreign_units: 0,
+            units_per_window: units_per_window as f32,
+            window_ns,
+        };
+        for pool in 0..pool_names.len() {
+            let of_pool = rows.iter().filter(|row| row.pool == pool);
+            let mut strongest: Vec<(u32, f32)> = of_pool
+                .map(|row| (row.unit, calibration.strength(row.family, pool, row.score)))
+                .collect();
+            strongest.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
+            strongest.dedup_by_key(|(unit, _)| *unit);
+            let mut strengths: Vec<f32> = strongest.into_iter().map(|(_, strength)| strength).collect();
+            calibration.foreign_units += set_foreign_aside(&mut strengths);
+            calibration.units.push(Tail::fit(strengths));
+        }
+        calibration
+    }
+
+    fn group(&self, family: usize, pool: usize) -> Option<&Group> {
+        self.families
+            .get(family)
+            .and_then(Option::as_ref)
+            .or_else(|| self.pools.get(pool))
+    }
+
+    /// A row's score relative to its kind of traffic: 1 is the 90 % quantile.
+    pub fn strength(&self, family: usize, pool: usize, score: f32) -> f32 {
+        self.group(family, pool)
+            .map_or(0.0, |group| score / group.normaliser)
+    }
+
+    /// p-value of one row within its kind of traffic.
+    pub fn row_p_value(&self, family: usize, pool: usize, score: f32) -> PValue {
+        self.group(family, pool).map_or(
+            PValue {
+                value: 1.0,
+                extrapolated: false,
+            },
+            |group| group.tail.p_value(score),
+        )
+    }
+
+    /// p-value of a unit by its strongest row in one pool, corrected for the number of pools.
+    pub fn unit_p_value(&self, pool: usize, strength: f32) -> PValue {
+        let Some(tail) = self.units.get(pool) else {
+            return PValue {
+                value: 1.0,
+                extrapolated: false,
+            };
+        };
+        let p = tail.p_value(strength);
+        PValue {
+            value: (p.value * self.units.len() as f64).min(1.0),
+            ..p
+        }
+    }
+
+    /// The thresholds, by pool, that spend `alarm_budget_per_day` on ordinary traffic.
+    pub fn thresholds(&self, alarm_budget_per_day: f64) -> Vec<Threshold> {
+        let share = alarm_budget_per_day / self.units.len().max(1) as f64;
+        self.units
+            .iter()
+            .zip(PRIOR.into_iter().chain(std::iter::repeat(PRIOR[1])))
+            .map(|(units, prior)| self.threshold(units, prior, share))
+            .collect()
+    }
+
+    /// The threshold that spends `alarm_budget_per_day` on units like these.
+    ///
+    /// Within the data and the reach of the tail model this is the quantile asked for. Beyond it nothing can be
+    /// promised from the data, so the threshold is conservative: the quantile at the end of the reach widened by half
+    /// for every further power of ten, and at least the largest calibration strength times `1 + 10/√n` (n units: twice
+    /// it for 100 of them, 1.1 times it for 10,000) and `2 + prior/√n`.
+    fn threshold(&self, units: &Tail, prior: f64, alarm_budget_per_day: f64) -> Threshold {
+        let windows_per_day = DAY_NS / self.window_ns.max(1) as f64;
+        let asked_p = alarm_budget_per_day / (windows_per_day * f64::from(self.units_per_window.max(1.0)));
+        let asked_p = asked_p.clamp(1e-12, 0.5);
+        let n = (units.n as f64).max(1.0);
+        let (quantile, beyond_reach) = units.score_at(asked_p);
+        let mut strength = quantile;
+        if asked_p * (n + 1.0) < 1.0 {
+            let end = 1.0 / (super::tail::REACH * n);
+            if beyond_reach {
+                strength *= 1.0 + 0.5 * (end / asked_p).log10();
+            }
+            strength = strength.max(f64::from(units.largest()) * (1.0 + 10.0 / n.sqrt()));
+            strength = strength.max(MIN_THRESHOLD + prior / n.sqrt());
+        }
+        Threshold {
+            strength: strength.max(MIN_THRESHOLD),
+            asked_p,
+            beyond_reach,
+        }
+    }
+
+    /// Whether all numbers are finite and usable (for loaded models).
+    pub fn is_sound(&self) -> bool {
+        let groups = self.families.iter().flatten().chain(&self.pools);
+        groups.into_iter().all(|group| {
+            group.normaliser.is_finite()
+                && group.normaliser > 0.0
+                && group.tail.is_sound()
+                && group.tail.n > 0
+        }) && self.units.len() == self.pools.len()
+            && self.units.iter().all(|units| units.is_sound() && units.n > 0)
+            && self.units_per_window.is_finite()
+            && self.units_per_window > 0.0
+            && self.window_ns > 0
+    }
+}
+
+impl Group {
+    fn fit(name: &str, scores: Vec<f32>, floor: f32) -> Self {
+        let tail = Tail::fit(scores);
+        let quantiles = [
+            tail.quantile(0.5),
+            tail.quantile(0.9),
+            tail.quantile(0.99),
+            tail.largest(),
+        ];
+        Self {
+            name: name.to_owned(),
+            normaliser: tail.quantile(0.9).max(floor).max(1e-3),
+            quantiles,
+            tail,
+        }
+    }
+}
+
+/// Drops units that stand so far off the others that they are another kind of thing (an attack while learning), at
+/// most [`MAX_FOREIGN_SHARE`] of them: above five times the 90 % quantile and, on a log scale, above the upper quartile
+/// by two and a half times the distance of the quartiles. Returns how many.
+fn set_foreign_aside(strengths: &mut Vec<f32>) -> u64 {
+    strengths.sort_unstable_by(f32::total_cmp);
+    let at = |share: f64| super::quantile(strengths, share).max(1e-6);
+    let (lower, upper) = (at(0.25).ln(), at(0.75).ln());
+    let fence = (upper + 2.5 * (upper - lower)).exp().max(5.0 * at(0.9));
+    let foreign = strengths.len() - strengths.partition_point(|strength| *strength <= fence);
+    let most = (strengths.len() as f64 * MAX_FOREIGN_SHARE).floor() as usize;
+    let dropped = foreign.min(most);
+    strengths.truncate(strengths.len() - dropped);
+    dropped as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::super::{Seeded, unit_interval};
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// Heavy-tailed scores of two families, family 1 four times as large; `per_unit` rows a unit.
+    fn rows(units: u32, per_unit: usize, seed: u64) -> Vec<ScoredRow> {
+        let mut rng = Seeded::seed_from_u64(seed);
+        let mut rows = Vec::new();
+        for unit in 0..units {
+            for row in 0..per_unit {
+                let family = row % 2;
+                let score = (1.0 - unit_interval(&mut rng)).powf(-0.25) * if family == 1 { 4.0 } else { 1.0 };
+                rows.push(ScoredRow {
+                    family,
+                    pool: 0,
+                    unit,
+                    score,
+                });
+            }
+        }
+        rows
+    }
+
+    fn fit(units: u32, seed: u64) -> Calibration {
+        Calibration::fit(&rows(units, 4, seed), &["a", "b"], &["flow"], 10.0, 10 * SECOND)
+    }
+
+    fn exceedances(calibration: &Calibration, threshold: f64, units: u32, seed: u64) -> usize {
+        let mut alarmed: Vec<u32> = rows(units, 4, seed)
+            .iter()
+            .filter(|row| f64::from(calibration.strength(row.family, 0, row.score)) > threshold)
+            .map(|row| row.unit)
+            .collect();
+        alarmed.dedup();
+        alarmed.len()
+    }
+
+    #[test]
+    fn families_are_judged_by_their_own_scores() {
+        let calibration = fit(1000, 1);
+        let (a, b) = (calibration.strength(0, 0, 1.5), calibration.strength(1, 0, 6.0));
+        assert!((a / b - 1.0).abs() < 0.2, "{a} {b}");
+        assert!(calibration.row_p_value(0, 0, 4.0).value < 0.01);
+        assert!(calibration.row_p_value(1, 0, 4.0).value > 0.9);
+    }
+
+    #[test]
+    fn a_small_family_uses_the_pool() {
+        let mut all = rows(500, 2, 1);
+        all.push(ScoredRow {
+            family: 2,
+            pool: 0,
+            unit: 600,
+            score: 3.0,
+        });
+        let calibration = Calibration::fit(&all, &["a", "b", "c"], &["flow"], 1.0, SECOND);
+        assert!(calibration.families[2].is_none());
+        assert_eq!(
+            calibration.row_p_value(2, 0, 12.0),
+            calibration.pools[0].tail.p_value(12.0)
+        );
+    }
+
+    #[test]
+    fn the_budget_is_kept_within_a_factor_of_two_when_data_suffice() {
+        // 20,000 calibration units; 86,400 units a day; budgets of 864 and 86 are rates of 1e-2 and 1e-3.
+        let calibration = fit(20_000, 1);
+        for (budget, p) in [(864.0, 1e-2), (86.4, 1e-3)] {
+            let threshold = calibration.thresholds(budget)[0];
+            assert!(!threshold.beyond_reach && (threshold.asked_p - p).abs() < 1e-9);
+            let rate = exceedances(&calibration, threshold.strength, 40_000, 99) as f64 / 40_000.0;
+            assert!(rate < 2.0 * p && rate > 0.5 * p, "asked {p}, got {rate}");
+        }
+    }
+
+    #[test]
+    fn few_units_give_a_conservative_threshold_that_tightens_as_they_grow() {
+        let mut last = f64::INFINITY;
+        for units in [30, 120, 400] {
+            let calibration = fit(units, 5);
+            let threshold = calibration.thresholds(10.0)[0];
+            assert!(threshold.beyond_reach);
+            let factor = threshold.strength / f64::from(calibration.units[0].largest());
+            assert!(factor > 1.2 && factor < last, "{units} units: {factor}");
+            last = factor;
+            assert_eq!(exceedances(&calibration, threshold.strength, 120, 77), 0);
+        }
+    }
+
+    #[test]
+    fn a_smaller_budget_never_lowers_the_threshold() {
+        for units in [50, 1000, 20_000] {
+            let calibration = fit(units, 3);
+            let mut last = f64::INFINITY;
+            for budget in [1.0, 10.0, 100.0, 1000.0, 10_000.0] {
+                let strength = calibration.thresholds(budget)[0].strength;
+                assert!(strength <= last);
+                last = strength;
+            }
+        }
+    }
+
+    #[test]
+    fn an_attack_while_learning_does_not_blind_the_threshold() {
+        let clean = fit(400, 1).thresholds(10.0)[0].strength;
+        let mut bad = rows(400, 4, 1);
+        for row in bad.iter_mut().filter(|row| row.unit % 25 == 0) {
+            row.score *= 300.0;
+        }
+        let calibration = Calibration::fit(&bad, &["a", "b"], &["flow"], 10.0, 10 * SECOND);
+        assert_eq!(calibration.foreign_units, 16);
+        assert!(calibration.thresholds(10.0)[0].strength < 1.5 * clean);
+    }
+}

@@ -1,0 +1,210 @@
+//! One window with a model: rows → scores → strongest row per host → findings → incidents. It must keep going whatever
+//! a row holds, and must not let a flood of sources cost more than one pass over the rows.
+
+use hashbrown::HashMap;
+
+use crate::alert::behaviour::Behaviour;
+use crate::alert::classify::{Finding, Flagged, classify, name_by_reason};
+use crate::alert::community_id::community_id;
+use crate::alert::explain::{Subject, reasons, summary};
+use crate::alert::incident::{Disposition, Incidents, Sighting};
+use crate::detect::calibrate::Threshold;
+use crate::features::{HostColumn, RowKind, Rows, WindowRows};
+use crate::model::{Model, pool_index};
+
+use super::outcome::{Exemplar, Outcome, ScoreRow, Suppressed, Unscored};
+
+/// Moving average of the share of unusual rows: weight of one row, and of one window at most.
+const DRIFT_ROW_WEIGHT: f64 = 1e-4;
+const DRIFT_WINDOW_WEIGHT: f64 = 0.1;
+/// Share of rows above the 90 % quantile by definition.
+const EXPECTED_UNUSUAL: f64 = 0.1;
+/// Community IDs per finding at most.
+const COMMUNITY_IDS: usize = 4;
+
+/// What judging needs beside the rows.
+pub(super) struct Bench<'a> {
+    pub(super) model: &'a Model,
+    /// By pool.
+    pub(super) thresholds: &'a [Threshold],
+    pub(super) seed: u64,
+    pub(super) keep_scores: bool,
+    pub(super) now_ns: i64,
+    pub(super) iface_name: &'a dyn Fn(u16) -> String,
+}
+
+impl Bench<'_> {
+    /// Scores all rows and returns the hosts over the threshold, sorted by address. `drift` is the moving average of
+    /// the drift ratio.
+    pub(super) fn flagged(&self, rows: &WindowRows, drift: &mut f64, outcome: &mut Outcome) -> Vec<Flagged> {
+        // Seeded, so that addresses cannot be chosen to collide; the order of the map never reaches an output.
+        let mut strongest: HashMap<[u8; 16], Flagged, _> =
+            HashMap::with_hasher(foldhash::quality::FixedState::with_seed(self.seed));
+        let (mut unusual, mut scored) = (0u64, 0u64);
+        let mut scores = Vec::new();
+        for rows in [&rows.flow, &rows.host] {
+            if self.model.score_batch(rows, &mut scores).is_err() {
+                outcome.unscored(Unscored::Error, rows.len() as u64);
+                continue;
+            }
+            scored += scores.len() as u64;
+            let pool = pool_index(rows.kind);
+            let threshold = self
+                .thresholds
+                .get(pool)
+                .map_or(f64::INFINITY, |threshold| threshold.strength) as f32;
+            if let Some(count) = outcome.rows_scored.get_mut(pool) {
+                *count += scores.len() as u64;
+            }
+            for (index, (scored, key)) in scores.iter().zip(&rows.keys).enumerate() {
+                outcome.errors.add(scored.score);
+                unusual += u64::from(scored.strength > 1.0);
+                let alarm = scored.strength > threshold;
+                if alarm {
+                    let flagged = Flagged {
+                        host: key.initiator,
+                        over: scored.strength / threshold,
+                        score: scored.score,
+                        p_value: self.model.calibration.unit_p_value(pool, scored.strength).value,
+                        kind: rows.kind,
+                        row: index,
+                    };
+                    let held = strongest.entry(key.initiator).or_insert(flagged);
+                    if flagged.over > held.over {
+                        *held = flagged;
+                    }
+                }
+                if self.keep_scores && rows.kind == RowKind::Flow {
+                    let p_value = self.model.row_p_value(rows.kind, key.family, scored.score).value;
+                    outcome.scores.push(ScoreRow {
+                        kind: rows.kind,
+                        key: *key,
+                        score: scored.score,
+                        p_value,
+                        alarm,
+                    });
+                }
+            }
+        }
+        if scored > 0 {
+            let ratio = unusual as f64 / scored as f64 / EXPECTED_UNUSUAL;
+            let weight = (scored as f64 * DRIFT_ROW_WEIGHT).min(DRIFT_WINDOW_WEIGHT);
+            *drift += (ratio - *drift) * weight;
+        }
+        let mut flagged: Vec<Flagged> = strongest.into_values().collect();
+        flagged.sort_unstable_by_key(|flagged| flagged.host);
+        for host in &flagged {
+            if let Some(count) = outcome.alarms.get_mut(pool_index(host.kind)) {
+                *count += 1;
+            }
+        }
+        flagged
+    }
+
+    /// Turns flagged hosts into incidents and alerts.
+    pub(super) fn report(
+        &self,
+        rows: &WindowRows,
+        flagged: &[Flagged],
+        table: &mut Incidents,
+        outcome: &mut Outcome,
+    ) {
+        let usual_high = |column: HostColumn| {
+            let columns = self.model.host.scaler().columns();
+            columns
+                .get(column as usize)
+                .map_or(0.0, |column| column.usual_high)
+        };
+        let findings = classify(rows, flagged, &usual_high);
+        outcome.suppress(Suppressed::Grouped, findings.absorbed);
+        outcome.suppress(Suppressed::WindowLimit, findings.over_limit);
+        let window_s = rows.end_ns.saturating_sub(rows.start_ns) as f64 / 1e9;
+        for finding in findings.list {
+            let sighting = self.sighting(rows, finding, window_s);
+            let (behaviour, score) = (sighting.behaviour, sighting.score);
+            let community = sighting.community_ids.first().cloned().unwrap_or_default();
+            let (disposition, about) =
+                table.observe(sighting, self.now_ns, &self.model.id, &mut outcome.alerts);
+            match disposition {
+                Disposition::Opened | Disposition::Escalated | Disposition::Updated => {}
+                Disposition::Quiet => outcome.suppress(Suppressed::Interval, 1),
+                Disposition::Grouped => outcome.suppress(Suppressed::Grouped, 1),
+                Disposition::Refused => outcome.suppress(Suppressed::TableFull, 1),
+            }
+            let Some((incident_id, severity)) = about else {
+                continue;
+            };
+            if disposition == Disposition::Opened {
+                outcome.incidents_opened.push((severity, behaviour));
+            }
+            if outcome.exemplar.as_ref().is_none_or(|held| score > held.error) {
+                outcome.exemplar = Some(Exemplar {
+                    community_id: community,
+                    incident_id,
+                    error: score,
+                });
+            }
+        }
+    }
+
+    fn sighting(&self, rows: &WindowRows, finding: Finding, window_s: f64) -> Sighting {
+        let strongest = &finding.strongest;
+        let of_kind: &Rows = match strongest.kind {
+            RowKind::Flow => &rows.flow,
+            RowKind::Host => &rows.host,
+        };
+        // An explanation that cannot be computed leaves the alarm without reasons, not without an alarm.
+        let parts = self
+            .model
+            .detector(strongest.kind)
+            .explain(of_kind.row(strongest.row))
+            .unwrap_or_default();
+        let reasons = reasons(strongest.kind, &parts);
+        let mut behaviour = finding.behaviour;
+        if behaviour == Behaviour::Unclassified
+            && let Some(reason) = reasons.first()
+        {
+            behaviour = name_by_reason(&reason.feature);
+        }
+        let subject = Subject {
+            behaviour,
+            actor: if finding.targets.contains(&finding.subject) {
+                &finding.subject
+            } else {
+                &finding.actor
+            },
+            target: finding.targets.first(),
+            service: finding.service,
+            count: finding.count,
+            window_s,
+        };
+        let flow_keys = || finding.flows.iter().filter_map(|row| rows.flow.keys.get(*row));
+        let strongest_flow = match strongest.kind {
+            RowKind::Flow => rows.flow.keys.get(strongest.row),
+            RowKind::Host => flow_keys().next(),
+        };
+        Sighting {
+            summary: summary(&subject, &reasons),
+            subject: finding.subject,
+            behaviour,
+            actor: finding.actor,
+            target_count: finding.target_count,
+            count: finding.count,
+            service: finding.service,
+            score: f64::from(strongest.score),
+            p_value: strongest.p_value,
+            rows: finding.hosts,
+            packets: finding.packets,
+            bytes: finding.bytes,
+            reasons,
+            community_ids: flow_keys()
+                .filter_map(|key| community_id(&key.flow, &key.initiator))
+                .take(COMMUNITY_IDS)
+                .collect(),
+            interface: strongest_flow
+                .map(|key| (self.iface_name)(key.iface))
+                .unwrap_or_default(),
+            targets: finding.targets,
+        }
+    }
+}
