@@ -309,7 +309,8 @@ impl Half {
         let last = payload.saturating_sub(full.saturating_mul(segments - 1));
         let (full_len, last_len) = ((header + full) as u64, (header + last) as u64);
         self.packets += segments;
-        self.bytes += full_len * (segments as u64 - 1) + last_len;
+        // Exact even where a segment length does not fit the number of segments.
+        self.bytes += seen.len as u64 + header as u64 * (segments as u64 - 1);
         self.len_sumsq += full_len * full_len * (segments as u64 - 1) + last_len * last_len;
         self.payload_bytes += parsed.payload_len as u64;
         self.span(last_len as u32, full_len as u32);

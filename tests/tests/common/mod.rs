@@ -9,6 +9,10 @@
     reason = "tests"
 )]
 
+pub mod hooks;
+pub mod traffic;
+pub mod tun;
+
 use aya::programs::{TestRun as _, TestRunOptions};
 use sensor::{
     probe::{Drainer, Probe, ProbeSettings},
