@@ -11,7 +11,7 @@ use sensor_common::{
     observe::{Tables, observe},
     overflow::{CELLS, OverflowCell, REGISTERS},
     parse::{Frame, Parsed},
-    table::{Bucket, WAYS},
+    table::{Bucket, Pair, WAYS},
 };
 
 const SEED: Seed = [
@@ -26,14 +26,14 @@ const SYN: u8 = 0x02;
 
 /// One region of the kernel's tables in ordinary memory.
 struct Memory {
-    buckets: Vec<Bucket>,
+    pairs: Vec<Pair>,
     cells: Vec<OverflowCell>,
 }
 
 impl Tables for Memory {
-    fn bucket(&mut self, hash: u64) -> Option<&mut Bucket> {
-        let mask = self.buckets.len() - 1;
-        self.buckets.get_mut(hash as u32 as usize & mask)
+    fn pair(&mut self, hash: u64) -> Option<&mut Pair> {
+        let mask = self.pairs.len() - 1;
+        self.pairs.get_mut(hash as u32 as usize & mask)
     }
 
     fn cell(&mut self, index: u32) -> Option<&mut OverflowCell> {
@@ -53,7 +53,7 @@ impl Table {
     fn new(slots: usize) -> Self {
         Self {
             memory: Memory {
-                buckets: vec![Bucket::zeroed(); slots / WAYS],
+                pairs: vec![Pair::zeroed(); slots / WAYS / 2],
                 cells: vec![OverflowCell::zeroed(); CELLS as usize],
             },
             books: Counters::default(),
@@ -81,7 +81,7 @@ impl Table {
     }
 
     fn records(&self) -> impl Iterator<Item = &FlowRecord> {
-        self.memory.buckets.iter().flat_map(|bucket| {
+        self.memory.pairs.iter().flat_map(|pair| &pair.bucket).flat_map(|bucket| {
             bucket
                 .tag
                 .iter()
@@ -203,7 +203,7 @@ fn without_a_flood_every_packet_is_in_a_record() {
 
 #[test]
 fn nothing_is_lost_from_the_books_however_full_the_table() {
-    for slots in [4, 64, 1_024] {
+    for slots in [8, 64, 1_024] {
         let mut table = Table::new(slots);
         for step in 0..200_000 {
             let draw = scramble(step);
@@ -349,13 +349,15 @@ fn another_seed_puts_flows_elsewhere() {
 
 #[test]
 fn a_cleared_bucket_is_an_empty_one() {
-    let mut table = Table::new(4);
+    let mut table = Table::new(8);
     for client in 0..100 {
         table.send((CLIENTS + client, 40_000), SERVER, SYN);
         table.send((CLIENTS, 40_000), SERVER, SYN);
     }
-    assert_eq!(table.records().count(), 4);
-    table.memory.buckets[0].clear();
+    assert_eq!(table.records().count(), 8);
+    for bucket in &mut table.memory.pairs[0].bucket {
+        bucket.clear();
+    }
     assert_eq!(table.records().count(), 0);
     // Nothing of the time before is left: not the flows, not their weights, not the memory of who left.
     table.books = Counters::default();
@@ -363,7 +365,9 @@ fn a_cleared_bucket_is_an_empty_one() {
         table.send((CLIENTS + client, 40_000), SERVER, SYN);
     }
     assert_eq!(table.books.started_flows, 4);
-    assert_eq!(table.memory.buckets[0].weight, [1; WAYS]);
-    assert_eq!(table.memory.buckets[0].ghost, Bucket::zeroed().ghost);
+    for bucket in &table.memory.pairs[0].bucket {
+        assert!(bucket.weight.iter().all(|weight| *weight <= 1));
+        assert_eq!(bucket.ghost, Bucket::zeroed().ghost);
+    }
     assert!(table.records().all(|record| packets(record) == 1));
 }
