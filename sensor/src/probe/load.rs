@@ -119,7 +119,9 @@ impl Probe {
         for (name, value) in &settings.globals {
             loader.override_global(*name, value, true);
         }
-        let mut ebpf = loader.load(object).map_err(|error| ProbeError::load("the BPF object", &error))?;
+        let mut ebpf = loader
+            .load(object)
+            .map_err(|error| ProbeError::load("the BPF object", &error))?;
         let control = Mapping::new(map(&ebpf, "CONTROL")?, "the control map", 0, 1)?;
         let seed = settings.seed.map_or_else(kernel::random_seed, Ok)?;
         initialise(&control, seed)?;
@@ -179,7 +181,11 @@ impl Probe {
     pub fn interface_counters(&self) -> Vec<(String, IfaceCounters)> {
         self.attachments()
             .iter()
-            .map(|attachment| (attachment.name.clone(), self.slot_counters(attachment.slot)))
+            .map(|attachment| {
+                let now = self.slot_counters(attachment.slot);
+                let before = self.links.inherited(attachment.slot);
+                (attachment.name.clone(), since(now, before))
+            })
             .collect()
     }
 
@@ -240,6 +246,16 @@ impl Probe {
             // SAFETY: within the mapped element, see the assertion.
             write_u64(unsafe { control.cast::<u64>().add(1) }, now_ns);
         }
+    }
+}
+
+/// What was counted after `before`.
+fn since(now: IfaceCounters, before: IfaceCounters) -> IfaceCounters {
+    IfaceCounters {
+        receive_packets: now.receive_packets.saturating_sub(before.receive_packets),
+        receive_bytes: now.receive_bytes.saturating_sub(before.receive_bytes),
+        transmit_packets: now.transmit_packets.saturating_sub(before.transmit_packets),
+        transmit_bytes: now.transmit_bytes.saturating_sub(before.transmit_bytes),
     }
 }
 
