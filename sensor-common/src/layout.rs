@@ -1,7 +1,7 @@
 //! Where things lie in the maps that the kernel programs and the agent share, and the arithmetic of their sizes.
 //! The layout must never change without a new [`ABI_VERSION`].
 //!
-//! Flow table: `2 epochs × CPUs × buckets per region` buckets of 1,024 bytes (4 flows). A region belongs to one CPU
+//! Flow table: `2 epochs × CPUs × buckets per region` buckets of 1,024 bytes (4 flows), two of them an element. A region belongs to one CPU
 //! in one epoch; only that CPU writes it, so there are no atomics and no lost updates. With the default budget of
 //! 64 MiB a region has 64 MiB / (2 × CPUs × 1 KiB) buckets, rounded down to a power of two:
 //!
@@ -74,19 +74,24 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout that fits `budget_bytes` for `cpus` possible CPUs; at least one bucket per region.
+    /// The layout that fits `budget_bytes` for `cpus` possible CPUs; at least one pair of buckets per region.
     pub const fn fit(budget_bytes: u64, cpus: u32) -> Self {
         let per_region = budget_bytes / (2 * cpus as u64 * size_of::<Bucket>() as u64);
-        let mut buckets = 1u32;
+        let mut buckets = 2u32;
         while (buckets as u64) * 2 <= per_region && buckets < 1 << 24 {
             buckets *= 2;
         }
         Self { cpus, buckets }
     }
 
-    /// Elements of the flow table.
+    /// Elements of the flow table (pairs of buckets).
     pub const fn table_entries(&self) -> u32 {
-        2 * self.cpus * self.buckets
+        2 * self.cpus * self.pairs()
+    }
+
+    /// Pairs of buckets of one CPU in one epoch; a power of two.
+    pub const fn pairs(&self) -> u32 {
+        self.buckets / 2
     }
 
     /// Elements of the overflow sketch.
@@ -110,12 +115,12 @@ mod tests {
         for (cpus, buckets) in [(1, 32_768), (8, 4_096), (128, 256)] {
             let layout = Layout::fit(64 << 20, cpus);
             assert_eq!(layout.buckets, buckets);
-            assert_eq!(u64::from(layout.table_entries()) * 1024, 64 << 20);
+            assert_eq!(u64::from(layout.table_entries()) * 2048, 64 << 20);
         }
     }
 
     #[test]
-    fn a_budget_below_one_bucket_still_gives_a_table() {
-        assert_eq!(Layout::fit(0, 4), Layout { cpus: 4, buckets: 1 });
+    fn a_budget_below_one_pair_still_gives_a_table() {
+        assert_eq!(Layout::fit(0, 4), Layout { cpus: 4, buckets: 2 });
     }
 }

@@ -1,8 +1,6 @@
 //! One packet from frame to books: parse, find the flow, count. The kernel programs and every other source of
 //! packets call this one function, so they cannot disagree. It must never decide what happens to the packet.
 
-use bytemuck::Zeroable;
-
 use crate::{
     counter::{Counters, Skip},
     flow::Sighting,
@@ -10,13 +8,13 @@ use crate::{
     overflow::{Addition, OverflowCell},
     packet::Packet,
     parse::{self, Frame, Parsed},
-    table::{Bucket, Placed},
+    table::{Pair, Placed},
 };
 
 /// The tables of one CPU and epoch.
 pub trait Tables {
-    /// The bucket in which flows with this hash belong.
-    fn bucket(&mut self, hash: u64) -> Option<&mut Bucket>;
+    /// The pair of buckets in which flows with this hash belong.
+    fn pair(&mut self, hash: u64) -> Option<&mut Pair>;
     /// A cell of the overflow sketch, by index below [`crate::overflow::CELLS`].
     fn cell(&mut self, index: u32) -> Option<&mut OverflowCell>;
 }
@@ -71,19 +69,21 @@ where
     let seen = sight(Some(parsed));
     let wire = Wire::of(&seen, parsed.header_len);
     let hash = hash::key(parsed.key.words(), seed);
-    let mut evicted = Addition::zeroed();
-    let Some(bucket) = tables.bucket(hash) else {
+    let Some(pair) = tables.pair(hash) else {
         skipped(Skip::NoTable, wire, counters);
         return wire;
     };
     counters.seen_packets += wire.packets;
-    match bucket.place(hash, parsed, &seen, &mut evicted, seed) {
+    match pair.place(hash, parsed, &seen) {
         Placed::Hit => {}
         Placed::Started => {
             counters.started_flows += 1;
             counters.used_slots += 1;
         }
-        Placed::Replaced => {
+        Placed::Contested { way, weight } => {
+            let bucket = pair.home(hash);
+            let evicted = Addition::of_record(bucket.leaving(way), seed);
+            bucket.replace(way, weight, hash, parsed, &seen);
             counters.started_flows += 1;
             counters.evicted_flows += 1;
             overflow(&evicted, seed, counters, tables);

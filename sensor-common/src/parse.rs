@@ -101,6 +101,14 @@ struct Ends {
     dst_port: u16,
 }
 
+/// What the key says beside the endpoints.
+struct Scope {
+    tunnel_id: u32,
+    vlan: [u16; 2],
+    iface: u16,
+    tunnel: u8,
+}
+
 /// Parses one frame.
 ///
 /// # Errors
@@ -119,21 +127,23 @@ pub fn parse<P: Packet + ?Sized>(packet: &P, frame: &Frame) -> Result<Parsed, Sk
 #[inline(always)]
 pub fn parse_into<P: Packet + ?Sized>(packet: &P, frame: &Frame, parsed: &mut Parsed) -> Result<(), Skip> {
     let link = link::parse(packet, frame)?;
-    *parsed = Parsed::zeroed();
     parsed.mac = link.mac;
-    parsed.key.vlan = link.vlan;
-    parsed.key.iface = frame.iface;
+    let scope = Scope {
+        tunnel_id: 0,
+        vlan: link.vlan,
+        iface: frame.iface,
+        tunnel: TUNNEL_NONE,
+    };
     if link.ethertype == ETH_ARP {
-        return arp(packet, link.offset, parsed);
+        return arp(packet, link.offset, &scope, parsed);
     }
     let outer = ip::parse(packet, link.ethertype, link.offset, frame.len)?;
-    transport::parse(packet, &outer, parsed)?;
-    parsed.key.kind = outer.network << 4 | TUNNEL_NONE;
+    transport::parse(packet, &outer, &scope, parsed)?;
     if outer.fragment == 0
         && let Some(tunnel) = tunnel::find(packet, &outer)
     {
         // A tunnel whose inside cannot be parsed stays the outer flow that is in `parsed` by now.
-        inside(packet, &tunnel, frame.len, core::hint::black_box(parsed));
+        inside(packet, &tunnel, frame, core::hint::black_box(parsed));
     }
     if frame.tag != VLAN_NONE {
         parsed.header_len += TAG_LEN;
@@ -146,23 +156,31 @@ const MAX_INNER_OFFSET: usize = 0x3fff;
 
 /// Replaces the outer flow in `parsed` by the inner one if there is one.
 #[inline(always)]
-fn inside<P: Packet + ?Sized>(packet: &P, tunnel: &Tunnel, frame_len: u32, parsed: &mut Parsed) {
+fn inside<P: Packet + ?Sized>(packet: &P, tunnel: &Tunnel, frame: &Frame, parsed: &mut Parsed) {
     let offset = packet.opaque(tunnel.offset as u64) as usize;
     let ethertype = packet.opaque(tunnel.ethertype as u64) as u16;
-    let kind = packet.opaque(tunnel.kind as u64) as u8;
-    let id = packet.opaque(tunnel.id as u64) as u32;
+    let scope = Scope {
+        tunnel_id: packet.opaque(tunnel.id as u64) as u32,
+        vlan: parsed.key.vlan,
+        iface: frame.iface,
+        tunnel: packet.opaque(tunnel.kind as u64) as u8,
+    };
     if offset <= MAX_INNER_OFFSET
-        && let Ok(inner) = ip::parse(packet, ethertype, offset, frame_len)
-        && transport::parse(packet, &inner, parsed).is_ok()
+        && let Ok(inner) = ip::parse(packet, ethertype, offset, frame.len)
     {
-        parsed.key.tunnel_id = id;
-        parsed.key.kind = inner.network << 4 | kind;
+        // The inner flow replaces the outer one whole or, where it cannot be parsed, not at all.
+        let _outer_stays = transport::parse(packet, &inner, &scope, parsed);
     }
 }
 
 /// ARP (RFC 826) for IPv4 over Ethernet: the flow is sender and target protocol address.
 #[inline(always)]
-fn arp<P: Packet + ?Sized>(packet: &P, offset: usize, parsed: &mut Parsed) -> Result<(), Skip> {
+fn arp<P: Packet + ?Sized>(
+    packet: &P,
+    offset: usize,
+    scope: &Scope,
+    parsed: &mut Parsed,
+) -> Result<(), Skip> {
     let fixed: [u16; 3] = packet.load(offset).ok_or(Skip::Truncated)?;
     // Hardware type 1, protocol type 0x0800, address lengths 6 and 4.
     if fixed != [1u16.to_be(), ETH_IPV4.to_be(), 0x0604u16.to_be()] {
@@ -176,21 +194,24 @@ fn arp<P: Packet + ?Sized>(packet: &P, offset: usize, parsed: &mut Parsed) -> Re
         2 => 2,
         _ => 0,
     };
+    parsed.tcp_window = 0;
+    parsed.ttl = 0;
+    parsed.fragment = 0;
+    parsed.payload_len = 0;
     parsed.header_len = offset as u32 + 28;
-    parsed.key.kind = NET_ARP << 4;
     let ends = Ends {
         src: ip::mapped(sender),
         dst: ip::mapped(target),
         src_port: 0,
         dst_port: 0,
     };
-    order(&ends, parsed);
+    identify(&ends, scope, 0, NET_ARP, parsed);
     Ok(())
 }
 
-/// Puts the endpoints into the key in their canonical order and remembers which way the packet went.
+/// Makes the key, endpoints in their canonical order, and remembers which way the packet went.
 #[inline(always)]
-fn order(ends: &Ends, parsed: &mut Parsed) {
+fn identify(ends: &Ends, scope: &Scope, proto: u8, network: u8, parsed: &mut Parsed) {
     let src = (
         u64::from_be(ends.src[0]),
         u64::from_be(ends.src[1]),
@@ -201,13 +222,56 @@ fn order(ends: &Ends, parsed: &mut Parsed) {
         u64::from_be(ends.dst[1]),
         ends.dst_port,
     );
-    if src <= dst {
-        parsed.half = 0;
-        parsed.key.addr = [bytemuck::must_cast(ends.src), bytemuck::must_cast(ends.dst)];
-        parsed.key.port = [ends.src_port, ends.dst_port];
+    let (low, high, ports, half) = if src <= dst {
+        (ends.src, ends.dst, [ends.src_port, ends.dst_port], 0)
     } else {
-        parsed.half = 1;
-        parsed.key.addr = [bytemuck::must_cast(ends.dst), bytemuck::must_cast(ends.src)];
-        parsed.key.port = [ends.dst_port, ends.src_port];
+        (ends.dst, ends.src, [ends.dst_port, ends.src_port], 1)
+    };
+    parsed.half = half;
+    // Whole words: the hash reads words, and a load that spans several smaller stores waits for them all.
+    let protocol = [proto, network << 4 | scope.tunnel];
+    parsed.key = bytemuck::must_cast([
+        low[0],
+        low[1],
+        high[0],
+        high[1],
+        word([
+            half_words(scope.tunnel_id)[0],
+            half_words(scope.tunnel_id)[1],
+            ports[0],
+            ports[1],
+        ]),
+        word([
+            scope.vlan[0],
+            scope.vlan[1],
+            scope.iface,
+            u16::from_ne_bytes(protocol),
+        ]),
+    ]);
+}
+
+/// Four 16-bit fields as the word they are in memory.
+#[inline(always)]
+const fn word(fields: [u16; 4]) -> u64 {
+    let [a, b, c, d] = [
+        fields[0] as u64,
+        fields[1] as u64,
+        fields[2] as u64,
+        fields[3] as u64,
+    ];
+    if cfg!(target_endian = "little") {
+        a | b << 16 | c << 32 | d << 48
+    } else {
+        a << 48 | b << 32 | c << 16 | d
+    }
+}
+
+/// A 32-bit field as its two halves in memory.
+#[inline(always)]
+const fn half_words(field: u32) -> [u16; 2] {
+    if cfg!(target_endian = "little") {
+        [field as u16, (field >> 16) as u16]
+    } else {
+        [(field >> 16) as u16, field as u16]
     }
 }

@@ -21,9 +21,9 @@ mod programs {
     /// Offset of the IPv4 source address behind an untagged Ethernet header.
     const SOURCE: usize = 14 + 12;
 
-    /// Number of different source addresses less one (a power of two less one).
+    /// Number of different source addresses.
     #[unsafe(no_mangle)]
-    static FLOW_MASK: Global<u32> = Global::new(0);
+    static FLOW_COUNT: Global<u32> = Global::new(1);
     /// 1: addresses in counting order (every packet new), 0: random order.
     #[unsafe(no_mangle)]
     static IN_ORDER: Global<u32> = Global::new(0);
@@ -40,13 +40,15 @@ mod programs {
         let state = unsafe { &mut *state };
         if IN_ORDER.load() != 0 {
             *state += 1;
-            return *state as u32 & FLOW_MASK.load();
+            return (*state as u32).checked_rem(FLOW_COUNT.load()).unwrap_or(0);
         }
         // Knuth's 64-bit linear congruential generator; the high bits are good.
         *state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        (*state >> 33) as u32 & FLOW_MASK.load()
+        ((*state >> 33) as u32)
+            .checked_rem(FLOW_COUNT.load())
+            .unwrap_or(0)
     }
 
     #[inline(always)]

@@ -21,12 +21,12 @@ use sensor_common::{
     observe::{self, Tables, Wire},
     overflow::{CELLS, OverflowCell},
     parse::{Frame, Parsed, Start, TAG_LEN},
-    table::Bucket,
+    table::Pair,
 };
 
 use crate::{
     frame::Bytes,
-    maps::{BOOKS, BUCKETS, CLOCK, CONTROL, CPUS, FLOWS, IFACES, KERNEL_LOG, OVERFLOW, SCRATCH},
+    maps::{BOOKS, CLOCK, CONTROL, CPUS, FLOWS, IFACES, KERNEL_LOG, OVERFLOW, PAIRS, SCRATCH},
 };
 
 /// Linear bytes that are asked for before a socket buffer is parsed: enough for every header in scope.
@@ -50,17 +50,17 @@ struct Region {
 
 impl Tables for Region {
     #[inline(always)]
-    fn bucket(&mut self, hash: u64) -> Option<&mut Bucket> {
-        let buckets = BUCKETS.load();
-        let index = self.index * buckets + (hash as u32 & (buckets - 1));
+    fn pair(&mut self, hash: u64) -> Option<&mut Pair> {
+        let pairs = PAIRS.load();
+        let index = self.index * pairs + (hash as u32 & (pairs - 1));
         // SAFETY: only this CPU writes this region, and programs of one CPU do not interrupt each other (both hooks
         // run with bottom halves disabled), so the reference is exclusive.
-        FLOWS.get_ptr_mut(index).map(|bucket| unsafe { &mut *bucket })
+        FLOWS.get_ptr_mut(index).map(|pair| unsafe { &mut *pair })
     }
 
     #[inline(always)]
     fn cell(&mut self, index: u32) -> Option<&mut OverflowCell> {
-        // SAFETY: as for `bucket`.
+        // SAFETY: as for `pair`.
         OVERFLOW
             .get_ptr_mut(self.index * CELLS + index)
             .map(|cell| unsafe { &mut *cell })
@@ -229,7 +229,7 @@ fn region(control: &Control) -> Option<(Region, &'static mut Counters, &'static 
     let epoch = unsafe { (&raw const control.epoch).read_volatile() };
     let cpu = cpu();
     let index = Layout::region(epoch, cpu, CPUS.load());
-    // SAFETY: only this CPU writes this element; see `Region::bucket`.
+    // SAFETY: only this CPU writes this element; see `Region::pair`.
     let counters = BOOKS
         .get_ptr_mut(index)
         .map(|counters| unsafe { &mut *counters })?;
@@ -273,7 +273,7 @@ fn credit(iface: u16, direction: Direction, wire: Wire) {
     let Some(counters) = IFACES.get_ptr_mut(cpu() * IFACE_SLOTS + iface as u32) else {
         return;
     };
-    // SAFETY: only this CPU writes this element; see `Region::bucket`.
+    // SAFETY: only this CPU writes this element; see `Region::pair`.
     let counters = unsafe { &mut *counters };
     if direction == Direction::Receive {
         counters.receive_packets += wire.packets;

@@ -8,7 +8,7 @@ use sensor_common::{
     layout::Control,
     overflow::OverflowCell,
     parse::Parsed,
-    table::Bucket,
+    table::Pair,
 };
 
 /// `BPF_F_MMAPABLE`: the agent reads and clears the arrays without system calls.
@@ -18,9 +18,9 @@ const MMAPABLE: usize = 1 << 10;
 #[btf_map]
 pub static CONTROL: Array<Control, 1, MMAPABLE> = Array::new();
 
-/// Flow table: element `region × BUCKETS + hash`.
+/// Flow table: element `region × PAIRS + hash`.
 #[btf_map]
-pub static FLOWS: Array<Bucket, 1, MMAPABLE> = Array::new();
+pub static FLOWS: Array<Pair, 1, MMAPABLE> = Array::new();
 
 /// Overflow sketch: element `region × CELLS + cell`.
 #[btf_map]
@@ -41,9 +41,9 @@ pub static SCRATCH: Array<Parsed, 1> = Array::new();
 /// Possible CPUs.
 #[unsafe(no_mangle)]
 pub static CPUS: Global<u32> = Global::new(1);
-/// Buckets of one region; a power of two.
+/// Pairs of buckets of one region; a power of two.
 #[unsafe(no_mangle)]
-pub static BUCKETS: Global<u32> = Global::new(1);
+pub static PAIRS: Global<u32> = Global::new(1);
 /// Which clock: `sensor_common::layout::CLOCK_KTIME` and others.
 #[unsafe(no_mangle)]
 pub static CLOCK: Global<u32> = Global::new(0);

@@ -13,9 +13,9 @@ use support::{cpu_ns, least, median, pin};
 
 /// Interleaved rounds of every case.
 const ROUNDS: usize = 21;
-/// Room for every flow of the "flows" columns; the peers' maps were as large as their flows, too.
-const ROOMY: u64 = 512 << 20;
-/// The default budget: the table of the "full" column.
+/// Room for 100,000 flows on one CPU; the peers' maps were as large as their flows, too.
+const ROOMY: u64 = 256 << 20;
+/// The default budget: 65,536 flows for each of two CPUs.
 const DEFAULT: u64 = 64 << 20;
 
 /// One column: flows, order, table, packets per round, and what fills the table before.
@@ -37,37 +37,52 @@ const COLUMNS: [Column; 6] = [
         title: "1 flow",
         flows: 1,
         in_order: false,
-        table_bytes: ROOMY,
+        table_bytes: DEFAULT,
         fill: 1,
         packets: 60_000,
-        peers: &[("netobserv", 208.0), ("retina", 227.0), ("OBI", 320.0), ("mermin", 325.0)],
+        peers: &[
+            ("netobserv", 208.0),
+            ("retina", 227.0),
+            ("OBI", 320.0),
+            ("mermin", 325.0),
+        ],
     },
     Column {
         title: "1k flows",
-        flows: 1 << 10,
+        flows: 1_000,
         in_order: false,
-        table_bytes: ROOMY,
+        table_bytes: DEFAULT,
         fill: 1 << 13,
         packets: 60_000,
         peers: &[("netobserv", 206.0), ("mermin", 324.0)],
     },
     Column {
-        title: "16k flows",
-        flows: 1 << 14,
+        title: "10k flows",
+        flows: 10_000,
         in_order: false,
-        table_bytes: ROOMY,
+        table_bytes: DEFAULT,
         fill: 1 << 17,
         packets: 60_000,
-        peers: &[("netobserv", 232.0), ("retina", 572.0), ("OBI", 554.0), ("mermin", 413.0)],
+        peers: &[
+            ("netobserv", 232.0),
+            ("retina", 572.0),
+            ("OBI", 554.0),
+            ("mermin", 413.0),
+        ],
     },
     Column {
-        title: "131k flows",
-        flows: 1 << 17,
+        title: "100k flows",
+        flows: 100_000,
         in_order: false,
         table_bytes: ROOMY,
         fill: 1 << 20,
         packets: 60_000,
-        peers: &[("netobserv", 508.0), ("retina", 768.0), ("OBI", 911.0), ("mermin", 688.0)],
+        peers: &[
+            ("netobserv", 508.0),
+            ("retina", 768.0),
+            ("OBI", 911.0),
+            ("mermin", 688.0),
+        ],
     },
     Column {
         title: "every packet new",
@@ -85,17 +100,34 @@ const COLUMNS: [Column; 6] = [
         table_bytes: DEFAULT,
         fill: 1 << 18,
         packets: 30_000,
-        peers: &[("netobserv", 502.0), ("retina", 1471.0), ("OBI", 906.0), ("mermin", 912.0)],
+        peers: &[
+            ("netobserv", 502.0),
+            ("retina", 1471.0),
+            ("OBI", 906.0),
+            ("mermin", 912.0),
+        ],
     },
 ];
 
 fn run(probe: &Probe, program: &str, frame: &[u8], packets: u32) -> f64 {
-    let options = TestRunOptions { data_in: Some(frame), repeat: packets, ..TestRunOptions::new() };
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        repeat: packets,
+        ..TestRunOptions::new()
+    };
     let began = cpu_ns();
     if program.ends_with("xdp") {
-        probe.xdp(program).expect("program").test_run(options).expect("test run");
+        probe
+            .xdp(program)
+            .expect("program")
+            .test_run(options)
+            .expect("test run");
     } else {
-        probe.classifier(program).expect("program").test_run(options).expect("test run");
+        probe
+            .classifier(program)
+            .expect("program")
+            .test_run(options)
+            .expect("test run");
     }
     (cpu_ns() - began) / f64::from(packets)
 }
@@ -114,15 +146,27 @@ fn measure(column: &Column, hook: &str, clock: u32) -> (f64, f64, f64) {
         change.push(run(&probe, &format!("change_{hook}"), &frame, column.packets));
         count.push(run(&probe, &format!("count_{hook}"), &frame, column.packets));
     }
-    (median(&empty), median(&count) - median(&change), least(&count) - least(&change))
+    (
+        median(&empty),
+        median(&count) - median(&change),
+        least(&count) - least(&change),
+    )
 }
 
 fn main() {
     pin(1);
-    println!("ns of CPU time per 64-byte TCP packet above an empty program of the same type (median / least of");
-    println!("{ROUNDS} interleaved rounds, BPF_PROG_TEST_RUN, one CPU). x empty: whole cost as a multiple of the");
-    println!("empty program, which travels between machines. Peers: measured once on another machine of this kind,");
-    println!("their empty program {PEER_EMPTY} ns; test runs leave out what a socket buffer costs before TC.\n");
+    println!(
+        "ns of CPU time per 64-byte TCP packet above an empty program of the same type (median / least of"
+    );
+    println!(
+        "{ROUNDS} interleaved rounds, BPF_PROG_TEST_RUN, one CPU). x empty: whole cost as a multiple of the"
+    );
+    println!(
+        "empty program, which travels between machines. Peers: measured once on another machine of this kind,"
+    );
+    println!(
+        "their empty program {PEER_EMPTY} ns; test runs leave out what a socket buffer costs before TC.\n"
+    );
     println!(
         "{:30} {:>14} {:>8} {:>14} {:>8}   peers: ns above empty (x empty)",
         "", "XDP", "x empty", "TC", "x empty"
@@ -148,7 +192,11 @@ fn main() {
         );
     }
     println!("\nClock of the programs, XDP, 1 flow (ns above empty): what a time stamp costs");
-    for (name, clock) in [("ktime", CLOCK_KTIME), ("coarse", CLOCK_COARSE), ("jiffies", CLOCK_JIFFIES)] {
+    for (name, clock) in [
+        ("ktime", CLOCK_KTIME),
+        ("coarse", CLOCK_COARSE),
+        ("jiffies", CLOCK_JIFFIES),
+    ] {
         let (_, median, least) = measure(&COLUMNS[0], "xdp", clock);
         println!("  {name:10} {median:>6.0} / {least:<5.0}");
     }

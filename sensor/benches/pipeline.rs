@@ -8,7 +8,7 @@ mod support;
 use std::{hint::black_box, time::Instant};
 
 use sensor::{
-    alert::IncidentSettings,
+    alert::incident::IncidentSettings,
     detect::{
         scaler::{ColumnKind, Scaler},
         train::{ScaledRows, TrainSettings, train},
@@ -18,7 +18,9 @@ use sensor::{
     source::{FlowSink, MemoryTables},
     window::{Window, WindowBuilder, WindowSettings},
 };
-use sensor_common::{counter::Counters, flow::FlowRecord, flow::Sighting, overflow::OverflowCell, parse::Frame};
+use sensor_common::{
+    counter::Counters, flow::FlowRecord, flow::Sighting, overflow::OverflowCell, parse::Frame,
+};
 use support::{cpu_ns, median, pin, resident_mib};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -77,7 +79,11 @@ fn traffic(window: u64) -> Records {
             let len = 60 + (next() % 1400) as u32;
             frame[16..18].copy_from_slice(&((len - 14) as u16).to_be_bytes());
             let now_ns = begin + step * (1_000_000 + next() % 30_000_000);
-            tables.observe(frame.as_slice(), &Frame::ethernet(len), Sighting::packet(now_ns, len));
+            tables.observe(
+                frame.as_slice(),
+                &Frame::ethernet(len),
+                Sighting::packet(now_ns, len),
+            );
         }
     }
     let mut records = Records::default();
@@ -96,10 +102,16 @@ fn close(builder: &mut WindowBuilder, traffic: &Records, window: u64) -> Window 
 fn main() {
     pin(1);
     let per = |ns: f64, count: usize| ns / count as f64;
-    let window_settings =
-        WindowSettings { max_flows: 131_072, idle_timeout_ns: 60 * SECOND_NS, active_timeout_ns: 1800 * SECOND_NS };
-    let extractor =
-        ExtractorSettings { max_hosts: 16_384, window_ns: WINDOW_NS, local_networks: Vec::new() };
+    let window_settings = WindowSettings {
+        max_flows: 131_072,
+        idle_timeout_ns: 60 * SECOND_NS,
+        active_timeout_ns: 1800 * SECOND_NS,
+    };
+    let extractor = ExtractorSettings {
+        max_hosts: 16_384,
+        window_ns: WINDOW_NS,
+        local_networks: Vec::new(),
+    };
     let mut builder = WindowBuilder::new(window_settings, 1);
     let mut rows_of = Extractor::new(&extractor, 1);
     let (mut merging, mut closing, mut extracting) = (Vec::new(), Vec::new(), Vec::new());
@@ -177,26 +189,34 @@ fn main() {
         number += 1;
     }
     let ms = median(&whole);
-    println!("\nwhole window, records to alarms: {ms:.1} ms = {:.3} % of one core at a window of 10 s", ms / 100.0);
+    println!(
+        "\nwhole window, records to alarms: {ms:.1} ms = {:.3} % of one core at a window of 10 s",
+        ms / 100.0
+    );
     let (all, own) = resident_mib();
     println!("resident memory: {all:.1} MiB, of it anonymous {own:.1} MiB (benchmark's traffic included)");
-    println!("learning in the engine: {} flow rows and {} host rows in {training_s:.1} s", learned[0], learned[1]);
+    println!(
+        "learning in the engine: {} flow rows and {} host rows in {training_s:.1} s",
+        learned[0], learned[1]
+    );
     training(&rows.flow);
 }
 
 /// The network alone on a million rows.
 fn training(rows: &Rows) {
     let features = RowKind::Flow.features();
-    let kinds: Vec<ColumnKind> =
-        features
-            .iter()
-            .map(|feature| ColumnKind {
-                log1p: feature.scale == Scale::Log1p,
-                span: feature.high - feature.low,
-            })
-            .collect();
+    let kinds: Vec<ColumnKind> = features
+        .iter()
+        .map(|feature| ColumnKind {
+            log1p: feature.scale == Scale::Log1p,
+            span: feature.high - feature.low,
+        })
+        .collect();
     let scaler = Scaler::fit(&rows.values, &kinds);
-    let mut scaled = ScaledRows { width: rows.width, ..ScaledRows::default() };
+    let mut scaled = ScaledRows {
+        width: rows.width,
+        ..ScaledRows::default()
+    };
     let mut excess = Vec::new();
     while scaled.len() < TRAINING_ROWS {
         scaler.apply(&rows.values, &mut scaled.inputs, &mut scaled.weights, &mut excess);

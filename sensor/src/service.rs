@@ -67,7 +67,13 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
     }
     let metrics = Arc::new(Metrics::new()?);
     describe_build(&metrics);
-    let Ground { store, listener, token, journal, model } = prepare(&settings, &metrics)?;
+    let Ground {
+        store,
+        listener,
+        token,
+        journal,
+        model,
+    } = prepare(&settings, &metrics)?;
     let seed = settings.seed.map_or_else(random_seed, Ok)?;
 
     let (probe, drainer) = Probe::load(&probe_settings(&settings))?;
@@ -164,18 +170,30 @@ struct Ground {
 fn prepare(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Ground, Failure> {
     let store = Arc::new(Store::open(&settings.state_dir)?);
     let listener = http::bind(settings.listen)?;
-    let token =
-        if settings.listen.ip().is_loopback() { None } else { Some(http::Token::load(&store.token_path())?) };
+    let token = if settings.listen.ip().is_loopback() {
+        None
+    } else {
+        Some(http::Token::load(&store.token_path())?)
+    };
     let target = settings.alerts_path().map_or(Target::Stdout, Target::File);
     let journal = Journal::start(target, JOURNAL_QUEUE, Arc::clone(metrics))?;
     let model = match &settings.model {
         Some(directory) => Some(model::files::load(directory)?),
-        None => store.current()?.map(|directory| model::files::load(&directory)).transpose()?,
+        None => store
+            .current()?
+            .map(|directory| model::files::load(&directory))
+            .transpose()?,
     };
     if let Some(model) = &model {
         check_window(model, settings)?;
     }
-    Ok(Ground { store, listener, token, journal, model })
+    Ok(Ground {
+        store,
+        listener,
+        token,
+        journal,
+        model,
+    })
 }
 
 /// Ends in the order of the data: last drain and window, its scores, the journal; then the links.

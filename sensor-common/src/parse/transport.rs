@@ -4,7 +4,7 @@
 use crate::{
     counter::Skip,
     packet::{Packet, be16},
-    parse::{Ends, Parsed, ip::Ip, order},
+    parse::{Ends, Parsed, Scope, identify, ip::Ip},
 };
 
 pub(super) const ICMP: u8 = 1;
@@ -16,7 +16,12 @@ pub(super) const SCTP: u8 = 132;
 pub(super) const UDP_LITE: u8 = 136;
 
 #[inline(always)]
-pub(super) fn parse<P: Packet + ?Sized>(packet: &P, ip: &Ip, parsed: &mut Parsed) -> Result<(), Skip> {
+pub(super) fn parse<P: Packet + ?Sized>(
+    packet: &P,
+    ip: &Ip,
+    scope: &Scope,
+    parsed: &mut Parsed,
+) -> Result<(), Skip> {
     let mut ends = Ends {
         src: ip.src,
         dst: ip.dst,
@@ -63,12 +68,11 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, ip: &Ip, parsed: &mut Parsed
     // Nothing may fail from here on: an inner flow replaces the outer one whole or not at all.
     parsed.tcp_flags = flags;
     parsed.tcp_window = window;
-    parsed.key.proto = ip.proto;
     parsed.ttl = ip.ttl;
     parsed.fragment = (ip.fragment != 0) as u8;
     parsed.header_len = ip.offset as u32 + header;
     parsed.payload_len = ip.rest_len.saturating_sub(header);
-    order(&ends, parsed);
+    identify(&ends, scope, ip.proto, ip.network, parsed);
     Ok(())
 }
 

@@ -8,7 +8,10 @@ use sensor::probe::{BENCH_OBJECT, Drainer, Probe, ProbeSettings};
 
 /// CPU time of this thread in nanoseconds.
 pub fn cpu_ns() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: a valid struct that lives through the call.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
@@ -41,18 +44,20 @@ pub fn resident_mib() -> (f64, f64) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+        line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok())
+            .unwrap_or(0.0)
+            / 1024.0
     };
     (field("VmRSS:"), field("RssAnon:"))
 }
 
-/// Loads the programs that change the source address of each packet. `flows` must be a power of two.
+/// Loads the programs that change the source address of each packet.
 pub fn load(table_bytes: u64, flows: u32, in_order: bool, clock: u32) -> (Probe, Drainer) {
     let settings = ProbeSettings {
         table_bytes,
         kernel_log: false,
         clock,
-        globals: vec![("FLOW_MASK", flows - 1), ("IN_ORDER", u32::from(in_order))],
+        globals: vec![("FLOW_COUNT", flows), ("IN_ORDER", u32::from(in_order))],
         ..ProbeSettings::default()
     };
     match Probe::load_object(BENCH_OBJECT, &settings) {
@@ -67,8 +72,12 @@ pub fn load(table_bytes: u64, flows: u32, in_order: bool, clock: u32) -> (Probe,
 /// A 64-byte frame: Ethernet, IPv4, TCP with ACK, as in the peers' measurement.
 pub fn tcp_frame() -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
-    frame.extend([0x45, 0, 0, 50, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 192, 0, 2, 1]);
-    frame.extend([0x30, 0x39, 0x01, 0xbb, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0]);
+    frame.extend([
+        0x45, 0, 0, 50, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 192, 0, 2, 1,
+    ]);
+    frame.extend([
+        0x30, 0x39, 0x01, 0xbb, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0,
+    ]);
     frame.resize(64, 0);
     frame
 }

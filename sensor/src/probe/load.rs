@@ -104,6 +104,7 @@ impl Probe {
     pub fn load_object(object: &[u8], settings: &ProbeSettings) -> Result<(Self, Drainer), ProbeError> {
         kernel::raise_memlock();
         let layout = Layout::fit(settings.table_bytes, kernel::possible_cpus()?);
+        let pairs = layout.pairs();
         let log_level = u32::from(settings.kernel_log);
         let mut loader = EbpfLoader::new();
         loader
@@ -113,7 +114,7 @@ impl Probe {
             .map_max_entries("SCRATCH", layout.cpus)
             .map_max_entries("IFACES", layout.cpus * IFACES)
             .override_global("CPUS", &layout.cpus, true)
-            .override_global("BUCKETS", &layout.buckets, true)
+            .override_global("PAIRS", &pairs, true)
             .override_global("CLOCK", &settings.clock, true)
             .override_global("KERNEL_LOG", &log_level, true);
         for (name, value) in &settings.globals {

@@ -11,7 +11,7 @@ use sensor_common::{
     overflow::{CELLS, OverflowCell},
     packet::Packet,
     parse::{Frame, Parsed},
-    table::{Bucket, WAYS},
+    table::{Pair, WAYS},
 };
 
 use super::FlowSink;
@@ -27,14 +27,14 @@ pub struct MemoryTables {
 
 #[derive(Debug)]
 struct Region {
-    buckets: Vec<Bucket>,
+    pairs: Vec<Pair>,
     cells: Vec<OverflowCell>,
 }
 
 impl Tables for Region {
-    fn bucket(&mut self, hash: u64) -> Option<&mut Bucket> {
-        let mask = self.buckets.len() - 1;
-        self.buckets.get_mut(hash as u32 as usize & mask)
+    fn pair(&mut self, hash: u64) -> Option<&mut Pair> {
+        let mask = self.pairs.len() - 1;
+        self.pairs.get_mut(hash as u32 as usize & mask)
     }
 
     fn cell(&mut self, index: u32) -> Option<&mut OverflowCell> {
@@ -47,10 +47,15 @@ impl MemoryTables {
     pub fn new(budget_bytes: u64, seed: Seed) -> Self {
         let layout = Layout::fit(2 * budget_bytes, 1);
         let region = Region {
-            buckets: vec![Bucket::zeroed(); layout.buckets as usize],
+            pairs: vec![Pair::zeroed(); layout.pairs() as usize],
             cells: vec![OverflowCell::zeroed(); CELLS as usize],
         };
-        Self { region, counters: Counters::default(), seed, scratch: Parsed::zeroed() }
+        Self {
+            region,
+            counters: Counters::default(),
+            seed,
+            scratch: Parsed::zeroed(),
+        }
     }
 
     /// Counts one frame.
@@ -68,7 +73,7 @@ impl MemoryTables {
 
     /// Share of the slots in use, 0 to 1.
     pub fn occupancy(&self) -> f32 {
-        self.counters.used_slots as f32 / (self.region.buckets.len() * WAYS) as f32
+        self.counters.used_slots as f32 / (self.region.pairs.len() * 2 * WAYS) as f32
     }
 
     /// Books since the last drain.
@@ -78,7 +83,7 @@ impl MemoryTables {
 
     /// Hands everything over and empties the tables.
     pub fn drain(&mut self, sink: &mut dyn FlowSink) {
-        for bucket in &mut self.region.buckets {
+        for bucket in self.region.pairs.iter_mut().flat_map(|pair| &mut pair.bucket) {
             for (tag, record) in bucket.tag.iter().zip(&bucket.slot) {
                 if *tag != 0 {
                     sink.record(record);
