@@ -279,6 +279,30 @@ fn an_interface_that_was_deleted_and_made_again_can_be_attached_again() {
     assert_eq!(count_through(&left, "v0", &mut drainer, 20), 20);
 }
 
+/// Slots are interface indices modulo 256.
+#[test]
+fn an_interface_in_the_slot_of_a_gone_one_does_not_inherit_its_counters() {
+    if !able() {
+        return;
+    }
+    let right = Netns::create("right").unwrap();
+    right.disable_ipv6().unwrap();
+    let (mut probe, mut drainer) = load(AttachMode::Auto);
+    for (index, frames) in [(3_300u32, 30u64), (3_300 + 256, 7)] {
+        right
+            .ip(&format!("link add v1 index {index} type veth peer name v0"))
+            .unwrap();
+        right.ip("link set v0 up").unwrap();
+        right.ip("link set v1 up").unwrap();
+        assert_eq!(attach(&right, &mut probe, "v1").unwrap().slot, 3_300 % 256);
+        let counted = count_through(&right, "v0", &mut drainer, frames as u32);
+        let received = probe.interface_counters()[0].1.receive_packets;
+        assert_eq!((counted, received), (frames, frames));
+        probe.detach("v1");
+        right.ip("link del v1").unwrap();
+    }
+}
+
 #[test]
 fn several_interfaces_are_told_apart() {
     if !able() {

@@ -1,12 +1,7 @@
 //! Segmentation offload: a transfer must count the same packets and bytes where the sender hands super-packets down and
 //! where the receiver gets them, whatever the hook.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod common;
 

@@ -1,13 +1,18 @@
 //! Attaches the programs to interfaces and takes them off again.
 //! It must never replace another program: a taken hook is reported, and the next hook is tried.
 
+use std::collections::BTreeMap;
+
 use aya::programs::{
     LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
     links::Link as _,
     tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions},
     xdp::XdpLink,
 };
-use sensor_common::layout::{IFACE_L3, IFACE_PROBES, IFACES, IfaceSlot};
+use sensor_common::{
+    counter::IfaceCounters,
+    layout::{IFACE_L3, IFACE_PROBES, IFACES, IfaceSlot},
+};
 
 use super::{
     Probe, ProbeError,
@@ -81,6 +86,9 @@ pub struct Attachment {
 pub(super) struct Links {
     attachments: Vec<Attachment>,
     held: Vec<Held>,
+    /// By slot: the last interface that had it, and what earlier ones had left in its counters. At most one for each
+    /// of the `IFACES` slots.
+    owners: BTreeMap<u16, (u32, IfaceCounters)>,
 }
 
 #[derive(Debug)]
@@ -108,6 +116,13 @@ impl Links {
     pub(super) fn attachments(&self) -> &[Attachment] {
         &self.attachments
     }
+
+    /// What the counters of a slot held before its interface came.
+    pub(super) fn inherited(&self, slot: u16) -> IfaceCounters {
+        self.owners
+            .get(&slot)
+            .map_or_else(IfaceCounters::default, |(_, counters)| *counters)
+    }
 }
 
 impl Probe {
@@ -129,6 +144,7 @@ impl Probe {
         // The same name with another index: the old device is gone.
         self.detach(name);
         let slot = self.take_slot(&link)?;
+        self.own(slot, link.ifindex);
         match self.attach_hooks(&link, slot) {
             Ok(attachment) => {
                 self.links.attachments.push(attachment.clone());
@@ -275,6 +291,19 @@ impl Probe {
         Err(ProbeError::NoSlot {
             name: link.name.clone(),
         })
+    }
+
+    /// Counters are never reset: an interface that gets the slot of another one begins where that one ended.
+    fn own(&mut self, slot: u16, ifindex: u32) {
+        if self
+            .links
+            .owners
+            .get(&slot)
+            .is_none_or(|(owner, _)| *owner != ifindex)
+        {
+            let before = self.slot_counters(slot);
+            self.links.owners.insert(slot, (ifindex, before));
+        }
     }
 
     fn write_slot(&self, slot: u16, link: &Link) {

@@ -182,7 +182,11 @@ impl Probe {
     pub fn interface_counters(&self) -> Vec<(String, IfaceCounters)> {
         self.attachments()
             .iter()
-            .map(|attachment| (attachment.name.clone(), self.slot_counters(attachment.slot)))
+            .map(|attachment| {
+                let now = self.slot_counters(attachment.slot);
+                let before = self.links.inherited(attachment.slot);
+                (attachment.name.clone(), since(now, before))
+            })
             .collect()
     }
 
@@ -243,6 +247,16 @@ impl Probe {
             // SAFETY: within the mapped element, see the assertion.
             write_u64(unsafe { control.cast::<u64>().add(1) }, now_ns);
         }
+    }
+}
+
+/// What was counted after `before`.
+fn since(now: IfaceCounters, before: IfaceCounters) -> IfaceCounters {
+    IfaceCounters {
+        receive_packets: now.receive_packets.saturating_sub(before.receive_packets),
+        receive_bytes: now.receive_bytes.saturating_sub(before.receive_bytes),
+        transmit_packets: now.transmit_packets.saturating_sub(before.transmit_packets),
+        transmit_bytes: now.transmit_bytes.saturating_sub(before.transmit_bytes),
     }
 }
 
