@@ -22,7 +22,7 @@ pub const ABI_VERSION: u32 = 1;
 pub const IFACES: u32 = 256;
 /// Slots that the programs probe for an interface before they give up.
 pub const IFACE_PROBES: u32 = 4;
-/// Set in [`IfaceSlot::flags`] for devices without a link layer header (tun, WireGuard).
+/// Set in [`IfaceSlot::flags`] for devices without a link layer header (tun, `WireGuard`).
 pub const IFACE_L3: u32 = 1;
 
 /// `bpf_ktime_get_ns`: exact, the default.

@@ -3,11 +3,11 @@
 //!
 //! A cell is chosen by the hash of (destination, port, protocol). Its totals are exact for all targets that share
 //! it; its name is the majority target, kept by the Boyer-Moore vote (Boyer and Moore 1981, "MJRTY").
-//! Sources are counted with HyperLogLog, 64 registers (Flajolet and others 2007): standard error 13 %.
+//! Sources are counted with `HyperLogLog`, 64 registers (Flajolet and others 2007): standard error 13 %.
 
 use bytemuck::{Pod, Zeroable};
 
-/// HyperLogLog registers per cell.
+/// `HyperLogLog` registers per cell.
 pub const REGISTERS: usize = 64;
 /// Cells per CPU and epoch; a power of two.
 pub const CELLS: u32 = 256;
@@ -38,7 +38,7 @@ pub struct OverflowCell {
     pub iface: u16,
     /// Explicit padding.
     pub pad: [u16; 7],
-    /// HyperLogLog registers over source addresses.
+    /// `HyperLogLog` registers over source addresses.
     pub sources: [u8; REGISTERS],
 }
 const _: () = assert!(size_of::<OverflowCell>() == 128);

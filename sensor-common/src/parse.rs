@@ -253,16 +253,16 @@ fn identify(ends: &Ends, scope: &Scope, proto: u8, network: u8, parsed: &mut Par
 /// Four 16-bit fields as the word they are in memory.
 #[inline(always)]
 const fn word(fields: [u16; 4]) -> u64 {
-    let [a, b, c, d] = [
+    let fields = [
         fields[0] as u64,
         fields[1] as u64,
         fields[2] as u64,
         fields[3] as u64,
     ];
     if cfg!(target_endian = "little") {
-        a | b << 16 | c << 32 | d << 48
+        fields[0] | fields[1] << 16 | fields[2] << 32 | fields[3] << 48
     } else {
-        a << 48 | b << 32 | c << 16 | d
+        fields[0] << 48 | fields[1] << 32 | fields[2] << 16 | fields[3]
     }
 }
 

@@ -81,14 +81,18 @@ impl Table {
     }
 
     fn records(&self) -> impl Iterator<Item = &FlowRecord> {
-        self.memory.pairs.iter().flat_map(|pair| &pair.bucket).flat_map(|bucket| {
-            bucket
-                .tag
-                .iter()
-                .zip(&bucket.slot)
-                .filter(|(tag, _)| **tag != 0)
-                .map(|(_, record)| record)
-        })
+        self.memory
+            .pairs
+            .iter()
+            .flat_map(|pair| &pair.bucket)
+            .flat_map(|bucket| {
+                bucket
+                    .tag
+                    .iter()
+                    .zip(&bucket.slot)
+                    .filter(|(tag, _)| **tag != 0)
+                    .map(|(_, record)| record)
+            })
     }
 
     #[track_caller]

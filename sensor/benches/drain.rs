@@ -96,7 +96,7 @@ fn main() {
         map.insert(key, [1; 192], 0).expect("insert");
     }
     let began = cpu_ns();
-    let read = map.iter().filter(Result::is_ok).count();
+    let read = map.iter().flatten().count();
     let ms = (cpu_ns() - began) / 1e6;
     println!(
         "{read:>10} {ms:>12.2} {:>12.1} {:>14.1}",

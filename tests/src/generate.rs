@@ -12,7 +12,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,7 +22,7 @@ impl Random {
 
     /// A number below `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
+        self.number() % limit
     }
 
     fn one_in(&mut self, limit: u64) -> bool {
@@ -34,7 +34,7 @@ impl Random {
     }
 
     fn fill(&mut self, frame: &mut Vec<u8>, count: usize) {
-        frame.extend((0..count).map(|_| self.next() as u8));
+        frame.extend((0..count).map(|_| self.number() as u8));
     }
 }
 
@@ -49,7 +49,7 @@ pub fn frame(random: &mut Random) -> Vec<u8> {
     if random.one_in(4) {
         for _ in 0..=random.below(4) {
             let at = random.below(frame.len() as u64) as usize;
-            frame[at] = random.next() as u8;
+            frame[at] = random.number() as u8;
         }
     }
     frame.truncate(1500);
@@ -203,7 +203,7 @@ fn transport(random: &mut Random, frame: &mut Vec<u8>, proto: u8, depth: u8) {
             frame.extend(port(random).to_be_bytes());
             random.fill(frame, 8);
             let offset = random.pick(&[5u8, 5, 8, 15, 2]);
-            frame.extend([offset << 4, random.next() as u8]);
+            frame.extend([offset << 4, random.number() as u8]);
             random.fill(frame, 6 + 4 * (offset.max(5) as usize - 5));
             let payload = random.below(64) as usize;
             random.fill(frame, payload);

@@ -7,7 +7,7 @@
 use sensor::probe::{BENCH_OBJECT, Drainer, Probe, ProbeSettings};
 
 /// CPU time of this thread in nanoseconds.
-pub fn cpu_ns() -> f64 {
+pub(crate) fn cpu_ns() -> f64 {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -18,7 +18,7 @@ pub fn cpu_ns() -> f64 {
 }
 
 /// Runs this thread on one CPU only.
-pub fn pin(cpu: usize) {
+pub(crate) fn pin(cpu: usize) {
     // SAFETY: a zeroed set is an empty one; the set lives through the call.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
@@ -28,19 +28,19 @@ pub fn pin(cpu: usize) {
 }
 
 /// The value in the middle.
-pub fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
 }
 
 /// The smallest value.
-pub fn least(values: &[f64]) -> f64 {
+pub(crate) fn least(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 /// Resident memory of this process in MiB: all of it, and the part that is not file- or kernel-backed.
-pub fn resident_mib() -> (f64, f64) {
+pub(crate) fn resident_mib() -> (f64, f64) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -52,7 +52,7 @@ pub fn resident_mib() -> (f64, f64) {
 }
 
 /// Loads the programs that change the source address of each packet.
-pub fn load(table_bytes: u64, flows: u32, in_order: bool, clock: u32) -> (Probe, Drainer) {
+pub(crate) fn load(table_bytes: u64, flows: u32, in_order: bool, clock: u32) -> (Probe, Drainer) {
     let settings = ProbeSettings {
         table_bytes,
         kernel_log: false,
@@ -70,7 +70,7 @@ pub fn load(table_bytes: u64, flows: u32, in_order: bool, clock: u32) -> (Probe,
 }
 
 /// A 64-byte frame: Ethernet, IPv4, TCP with ACK, as in the peers' measurement.
-pub fn tcp_frame() -> Vec<u8> {
+pub(crate) fn tcp_frame() -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
     frame.extend([
         0x45, 0, 0, 50, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 192, 0, 2, 1,

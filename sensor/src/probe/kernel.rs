@@ -16,7 +16,7 @@ pub const NEEDED_CAPABILITIES: [(&str, u32, &str); 3] = [
     ("CAP_PERFMON", 38, "load programs that compare packet pointers"),
     ("CAP_BPF", 39, "create maps and load programs"),
 ];
-/// `CAP_SYS_ADMIN` contains CAP_BPF and CAP_PERFMON.
+/// `CAP_SYS_ADMIN` contains `CAP_BPF` and `CAP_PERFMON`.
 const CAP_SYS_ADMIN: u32 = 21;
 
 /// Kernel release, such as `6.18.44`.

@@ -118,7 +118,7 @@ impl Probe {
             .override_global("CLOCK", &settings.clock, true)
             .override_global("KERNEL_LOG", &log_level, true);
         for (name, value) in &settings.globals {
-            loader.override_global(*name, value, true);
+            loader.override_global(name, value, true);
         }
         let mut ebpf = loader
             .load(object)

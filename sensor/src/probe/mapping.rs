@@ -34,7 +34,7 @@ impl<T: Pod> Mapping<T> {
             assert!(
                 size_of::<T>().is_multiple_of(8),
                 "array elements are rounded up to eight bytes"
-            )
+            );
         };
         let page = page_size();
         let bytes = (len * size_of::<T>()).next_multiple_of(page);
