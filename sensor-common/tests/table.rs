@@ -11,7 +11,7 @@ use sensor_common::{
     observe::{Tables, observe},
     overflow::{CELLS, OverflowCell, REGISTERS},
     parse::{Frame, Parsed},
-    table::{Bucket, WAYS},
+    table::{Pair, WAYS},
 };
 
 const SEED: Seed = [
@@ -26,14 +26,14 @@ const SYN: u8 = 0x02;
 
 /// One region of the kernel's tables in ordinary memory.
 struct Memory {
-    buckets: Vec<Bucket>,
+    pairs: Vec<Pair>,
     cells: Vec<OverflowCell>,
 }
 
 impl Tables for Memory {
-    fn bucket(&mut self, hash: u64) -> Option<&mut Bucket> {
-        let mask = self.buckets.len() - 1;
-        self.buckets.get_mut(hash as u32 as usize & mask)
+    fn pair(&mut self, hash: u64) -> Option<&mut Pair> {
+        let mask = self.pairs.len() - 1;
+        self.pairs.get_mut(hash as u32 as usize & mask)
     }
 
     fn cell(&mut self, index: u32) -> Option<&mut OverflowCell> {
@@ -53,7 +53,7 @@ impl Table {
     fn new(slots: usize) -> Self {
         Self {
             memory: Memory {
-                buckets: vec![Bucket::zeroed(); slots / WAYS],
+                pairs: vec![Pair::zeroed(); slots / (2 * WAYS)],
                 cells: vec![OverflowCell::zeroed(); CELLS as usize],
             },
             books: Counters::default(),
@@ -81,14 +81,18 @@ impl Table {
     }
 
     fn records(&self) -> impl Iterator<Item = &FlowRecord> {
-        self.memory.buckets.iter().flat_map(|bucket| {
-            bucket
-                .tag
-                .iter()
-                .zip(&bucket.slot)
-                .filter(|(tag, _)| **tag != 0)
-                .map(|(_, record)| record)
-        })
+        self.memory
+            .pairs
+            .iter()
+            .flat_map(|pair| &pair.bucket)
+            .flat_map(|bucket| {
+                bucket
+                    .tag
+                    .iter()
+                    .zip(&bucket.slot)
+                    .filter(|(tag, _)| **tag != 0)
+                    .map(|(_, record)| record)
+            })
     }
 
     #[track_caller]
@@ -203,7 +207,7 @@ fn without_a_flood_every_packet_is_in_a_record() {
 
 #[test]
 fn nothing_is_lost_from_the_books_however_full_the_table() {
-    for slots in [4, 64, 1_024] {
+    for slots in [8, 64, 1_024] {
         let mut table = Table::new(slots);
         for step in 0..200_000 {
             let draw = scramble(step);
@@ -349,21 +353,32 @@ fn another_seed_puts_flows_elsewhere() {
 
 #[test]
 fn a_cleared_bucket_is_an_empty_one() {
-    let mut table = Table::new(4);
+    let mut table = Table::new(2 * WAYS);
     for client in 0..100 {
         table.send((CLIENTS + client, 40_000), SERVER, SYN);
         table.send((CLIENTS, 40_000), SERVER, SYN);
     }
-    assert_eq!(table.records().count(), 4);
-    table.memory.buckets[0].clear();
+    assert_eq!(table.records().count(), 2 * WAYS);
+    table.memory.pairs[0]
+        .bucket
+        .iter_mut()
+        .for_each(|bucket| bucket.clear());
     assert_eq!(table.records().count(), 0);
     // Nothing of the time before is left: not the flows, not their weights, not the memory of who left.
+    for bucket in &table.memory.pairs[0].bucket {
+        let empty = Pair::zeroed().bucket[0];
+        assert_eq!(
+            (bucket.weight, bucket.ghost, bucket.misses),
+            (empty.weight, empty.ghost, 0)
+        );
+    }
     table.books = Counters::default();
-    for client in 0..4 {
+    for client in 0..2 * WAYS as u32 {
         table.send((CLIENTS + client, 40_000), SERVER, SYN);
     }
-    assert_eq!(table.books.started_flows, 4);
-    assert_eq!(table.memory.buckets[0].weight, [1; WAYS]);
-    assert_eq!(table.memory.buckets[0].ghost, Bucket::zeroed().ghost);
+    assert_eq!(
+        (table.books.started_flows, table.books.evicted_flows),
+        (2 * WAYS as u64, 0)
+    );
     assert!(table.records().all(|record| packets(record) == 1));
 }
