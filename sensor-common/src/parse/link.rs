@@ -49,7 +49,10 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, frame: &Frame) -> Result<Lin
     };
     let mut vlan = [frame.tag, VLAN_NONE];
     let mut tags = usize::from(frame.tag != VLAN_NONE);
-    #[expect(clippy::explicit_counter_loop, reason = "a range from `tags` becomes arithmetic on the packet's end")]
+    #[expect(
+        clippy::explicit_counter_loop,
+        reason = "a range from `tags` becomes arithmetic on the packet's end"
+    )]
     for _ in 0..2 {
         if !is_vlan(ethertype) {
             break;

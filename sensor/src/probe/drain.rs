@@ -1,10 +1,7 @@
 //! Flips the epoch, waits until no program writes the old half, reads it in place and empties it.
 //! It must never read a half that programs still write, nor leave a packet uncounted.
 
-use std::{
-    os::fd::BorrowedFd,
-    time::Instant,
-};
+use std::{os::fd::BorrowedFd, time::Instant};
 
 use bytemuck::Zeroable as _;
 use sensor_common::{
@@ -55,7 +52,12 @@ impl Drainer {
     ) -> Result<Self, ProbeError> {
         let cells = layout.cell_entries() as usize;
         Ok(Self {
-            table: Mapping::new(flows, "the flow table", 0, 2 * (layout.cpus * layout.buckets) as usize)?,
+            table: Mapping::new(
+                flows,
+                "the flow table",
+                0,
+                2 * (layout.cpus * layout.buckets) as usize,
+            )?,
             overflow: Mapping::new(overflow, "the overflow sketch", 0, cells)?,
             books: Mapping::new(books, "the books", 0, 2 * layout.cpus as usize)?,
             control: Mapping::new(control, "the control map", 0, 1)?,
@@ -135,7 +137,10 @@ impl Drainer {
         let mut records = 0;
         if books.used_slots > 0 {
             let first = region as usize * self.layout.buckets as usize;
-            let buckets = self.table.idle().get_mut(first..first + self.layout.buckets as usize);
+            let buckets = self
+                .table
+                .idle()
+                .get_mut(first..first + self.layout.buckets as usize);
             records = drain_buckets(buckets.unwrap_or_default(), books.used_slots, sink);
         }
         if books.overflow_packets > 0 {
