@@ -29,13 +29,15 @@ impl Bytes {
 impl Packet for Bytes {
     #[inline(always)]
     fn load<T: AnyBitPattern>(&self, offset: usize) -> Option<T> {
-        let start = self.data + offset;
-        if start + size_of::<T>() > self.end {
+        // Compared as pointers: on plain numbers the compiler may subtract from the end instead, which the verifier
+        // does not allow.
+        let start = (self.data + offset) as *const u8;
+        if start.wrapping_add(size_of::<T>()) > self.end as *const u8 {
             return None;
         }
         // SAFETY: `start` and the bytes of T behind it lie between the context's data and data_end, which the line
         // above checked and the verifier checks again; every bit pattern is a T.
-        Some(unsafe { (start as *const T).read_unaligned() })
+        Some(unsafe { start.cast::<T>().read_unaligned() })
     }
 
     #[inline(always)]

@@ -48,8 +48,12 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, frame: &Frame) -> Result<Lin
         Start::EtherType { ethertype, offset } => (ethertype, offset as usize),
     };
     let mut vlan = [frame.tag, VLAN_NONE];
-    let beside = usize::from(frame.tag != VLAN_NONE);
-    for tags in beside..beside + 2 {
+    let mut tags = usize::from(frame.tag != VLAN_NONE);
+    #[expect(
+        clippy::explicit_counter_loop,
+        reason = "a range from `tags` becomes arithmetic on the packet's end"
+    )]
+    for _ in 0..2 {
         if !is_vlan(ethertype) {
             break;
         }
@@ -62,6 +66,7 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, frame: &Frame) -> Result<Lin
             1 => vlan[1] = id,
             _ => return Err(Skip::VlanDepth),
         }
+        tags += 1;
         offset = packet.opaque(offset as u64) as usize & 0x3f;
     }
     match ethertype {

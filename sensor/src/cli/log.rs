@@ -58,7 +58,7 @@ fn install(subscriber: impl tracing::Subscriber + Send + Sync) -> Result<(), Str
     tracing::subscriber::set_global_default(subscriber).map_err(|cause| cause.to_string())
 }
 
-/// Colours only for a terminal, and never against `NO_COLOR` (<https://no-color.org>).
+/// Colours only for a terminal, and never against a `NO_COLOR` that is set to something.
 fn colours() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

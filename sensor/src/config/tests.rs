@@ -1,3 +1,6 @@
+//! Tests of the configuration: every error names key, line and fix; the documents are what the table says.
+//! It must never depend on time or on the network beyond this machine.
+
 use std::io::Write;
 
 use super::*;

@@ -1,3 +1,6 @@
+//! Tests of the listener over real sockets: pages, tokens, limits and what hostile clients get.
+//! It must never depend on time or on the network beyond this machine.
+
 use std::{
     io::{Read, Write},
     net::TcpStream,

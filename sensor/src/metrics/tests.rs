@@ -1,3 +1,6 @@
+//! Tests of the metrics: both text formats by a strict reader, the contract's names, and the bound on series.
+//! It must never depend on time or on the network beyond this machine.
+
 use super::{check::parse, *};
 
 fn exemplar(value: f64) -> Exemplar {

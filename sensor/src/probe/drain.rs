@@ -1,10 +1,7 @@
 //! Flips the epoch, waits until no program writes the old half, reads it in place and empties it.
 //! It must never read a half that programs still write, nor leave a packet uncounted.
 
-use std::{
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
-    time::Instant,
-};
+use std::{os::fd::BorrowedFd, time::Instant};
 
 use bytemuck::Zeroable as _;
 use sensor_common::{
@@ -14,7 +11,11 @@ use sensor_common::{
     table::{Bucket, WAYS},
 };
 
-use super::{ProbeError, grace::GracePeriod, mapping::Mapping, mapping::write_u32};
+use super::{
+    ProbeError,
+    grace::GracePeriod,
+    mapping::{Mapping, prefetch, write_u32},
+};
 use crate::source::FlowSink;
 
 /// What one drain did.
@@ -31,7 +32,7 @@ pub struct DrainReport {
 /// Reader of the tables. May live on another thread than the [`super::Probe`].
 #[derive(Debug)]
 pub struct Drainer {
-    flows: OwnedFd,
+    table: Mapping<Bucket>,
     overflow: Mapping<OverflowCell>,
     books: Mapping<Counters>,
     control: Mapping<Control>,
@@ -51,9 +52,12 @@ impl Drainer {
     ) -> Result<Self, ProbeError> {
         let cells = layout.cell_entries() as usize;
         Ok(Self {
-            flows: flows
-                .try_clone_to_owned()
-                .map_err(|source| ProbeError::from_io("duplicating a map descriptor", source))?,
+            table: Mapping::new(
+                flows,
+                "the flow table",
+                0,
+                2 * (layout.cpus * layout.buckets) as usize,
+            )?,
             overflow: Mapping::new(overflow, "the overflow sketch", 0, cells)?,
             books: Mapping::new(books, "the books", 0, 2 * layout.cpus as usize)?,
             control: Mapping::new(control, "the control map", 0, 1)?,
@@ -132,15 +136,12 @@ impl Drainer {
         };
         let mut records = 0;
         if books.used_slots > 0 {
-            // Mapped for the moment of reading only: mapped pages count as resident memory of the process.
-            let buckets = self.layout.buckets as usize;
-            let mut table: Mapping<Bucket> = Mapping::new(
-                self.flows.as_fd(),
-                "the flow table",
-                region as usize * buckets,
-                buckets,
-            )?;
-            records = drain_buckets(table.idle(), books.used_slots, sink);
+            let first = region as usize * self.layout.buckets as usize;
+            let buckets = self
+                .table
+                .idle()
+                .get_mut(first..first + self.layout.buckets as usize);
+            records = drain_buckets(buckets.unwrap_or_default(), books.used_slots, sink);
         }
         if books.overflow_packets > 0 {
             let first = (region * CELLS) as usize;
@@ -166,10 +167,28 @@ impl Drainer {
     }
 }
 
+/// Buckets ahead whose heads are asked for.
+const HEADS_AHEAD: usize = 24;
+/// Buckets ahead whose records are asked for; their heads have arrived by then.
+const RECORDS_AHEAD: usize = 6;
+
 /// Reads `used` records in place and empties their buckets; a bucket is empty when its head is zero.
+///
+/// Records lie a kilobyte apart or less, but with gaps: the hardware does not guess them, so the loop asks ahead.
 fn drain_buckets(buckets: &mut [Bucket], used: u64, sink: &mut dyn FlowSink) -> u64 {
     let mut records = 0;
-    for bucket in buckets {
+    for at in 0..buckets.len() {
+        if let Some(ahead) = buckets.get(at + HEADS_AHEAD) {
+            prefetch(&ahead.tag);
+        }
+        if let Some(ahead) = buckets.get(at + RECORDS_AHEAD) {
+            for (tag, record) in ahead.tag.iter().zip(&ahead.slot) {
+                if *tag != 0 {
+                    prefetch(record);
+                }
+            }
+        }
+        let bucket = &mut buckets[at];
         if bucket.tag == [0; WAYS] {
             continue;
         }

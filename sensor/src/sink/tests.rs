@@ -1,3 +1,6 @@
+//! Tests of the journal: full disks, unwritable paths, reopening, and that no line is lost or broken.
+//! It must never depend on time or on the network beyond this machine.
+
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use super::*;

@@ -1,3 +1,6 @@
+//! Tests of the drain thread over made-up tables: windows close in time and a slow scorer loses nothing uncounted.
+//! It must never depend on time or on the network beyond this machine.
+
 use std::sync::{Mutex, mpsc};
 
 use sensor_common::counter::Counters;
