@@ -21,7 +21,7 @@ use sensor::{
 use sensor_common::{
     counter::Counters, flow::FlowRecord, flow::Sighting, overflow::OverflowCell, parse::Frame,
 };
-use support::{cpu_ns, median, pin, resident_mib};
+use support::{cpu_ns, median, one_candle_thread, pin, resident_mib};
 
 const SECOND_NS: u64 = 1_000_000_000;
 const WINDOW_NS: u64 = 10 * SECOND_NS;
@@ -100,6 +100,7 @@ fn close(builder: &mut WindowBuilder, traffic: &Records, window: u64) -> Window 
 }
 
 fn main() {
+    one_candle_thread();
     pin(1);
     let per = |ns: f64, count: usize| ns / count as f64;
     let window_settings = WindowSettings {

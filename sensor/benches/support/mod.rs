@@ -27,6 +27,12 @@ pub(crate) fn pin(cpu: usize) {
     }
 }
 
+/// One thread for candle, as the daemon has it; else every matrix product also reads `/proc/cpuinfo`.
+pub(crate) fn one_candle_thread() {
+    // SAFETY: called first in main, while the process has one thread.
+    unsafe { std::env::set_var("RAYON_NUM_THREADS", "1") };
+}
+
 /// The value in the middle.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();

@@ -94,7 +94,7 @@ impl Autoencoder {
         for (index, (column, observed)) in self.scaler.columns().iter().zip(row).enumerate() {
             let at = |values: &[f32]| values.get(index).copied().unwrap_or(0.0);
             let beyond = column.excess(*observed);
-            let network_error = (at(&rebuilt) - at(&inputs)).powi(2) * at(&weights);
+            let network_error = column.network_error(at(&inputs), at(&rebuilt)) * at(&weights);
             let expected = if column.active {
                 column.invert(at(&rebuilt))
             } else {

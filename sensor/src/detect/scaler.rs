@@ -69,7 +69,8 @@ pub struct ColumnKind {
     pub excess: Excess,
 }
 
-/// Which values outside the range of training are excess.
+/// Which values outside the range of training are excess, and which differences from the network's expectation count:
+/// where only one side speaks against a row, the other does in neither.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Excess {
@@ -85,6 +86,16 @@ pub enum Excess {
 }
 
 impl Excess {
+    /// 1 where a value above the network's expectation is an error, 0 otherwise.
+    fn more(self) -> f32 {
+        if self == Self::Below { 0.0 } else { 1.0 }
+    }
+
+    /// 1 where a value below the network's expectation is an error, 0 otherwise.
+    fn less(self) -> f32 {
+        if self == Self::Above { 0.0 } else { 1.0 }
+    }
+
     /// 1 where values above the range count, 0 otherwise.
     fn above(self) -> f32 {
         if matches!(self, Self::Both | Self::Above) {
@@ -216,6 +227,17 @@ impl Column {
     /// Scaled and clamped value, as the network sees it.
     pub fn input(&self, value: f32) -> f32 {
         self.scale_value(value).0
+    }
+
+    /// Squared difference between what the network saw and what it made of it, if it counts on its side.
+    pub fn network_error(&self, input: f32, rebuilt: f32) -> f32 {
+        let error = rebuilt - input;
+        let side = if error > 0.0 {
+            self.excess.less()
+        } else {
+            self.excess.more()
+        };
+        error * error * side
     }
 
     /// The raw value that scales to `scaled`.

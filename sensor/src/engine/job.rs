@@ -192,7 +192,7 @@ fn excess(kind: RowKind, feature: &Feature) -> Excess {
         // A flow can be no older than the time of learning, and go on for days afterwards.
         (RowKind::Flow, "age" | "packets_before" | "silence_before") => Excess::Neither,
         // A long pause is not a sign of anything; a burst is.
-        (RowKind::Flow, "iat_mean" | "iat_max") => Excess::Below,
+        (RowKind::Flow, "iat_mean" | "iat_min" | "iat_max") => Excess::Below,
         // What is known only becomes better known.
         (RowKind::Flow, "peer_familiarity" | "service_familiarity") => Excess::Below,
         // In a quiet window, or when traffic is held up, all counts of a host are low at once.
@@ -257,7 +257,13 @@ mod tests {
         for name in ["age", "packets_before", "silence_before"] {
             assert_eq!(of(RowKind::Flow, name), Some(Excess::Neither));
         }
-        for name in ["iat_mean", "iat_max", "peer_familiarity", "service_familiarity"] {
+        for name in [
+            "iat_mean",
+            "iat_min",
+            "iat_max",
+            "peer_familiarity",
+            "service_familiarity",
+        ] {
             assert_eq!(of(RowKind::Flow, name), Some(Excess::Below));
         }
         assert_eq!(of(RowKind::Flow, "bytes_out"), Some(Excess::Both));

@@ -19,6 +19,9 @@ struct Eight {
     /// 1 where values above (below) the range are excess, 0 elsewhere.
     above: [f32; WIDE],
     below: [f32; WIDE],
+    /// 1 where a value above (below) what the network expects is an error, 0 elsewhere.
+    more: [f32; WIDE],
+    less: [f32; WIDE],
     /// All ones where the network uses the column, zero elsewhere.
     active: [u32; WIDE],
 }
@@ -46,6 +49,8 @@ impl Lanes {
                 high: float(|column| column.high),
                 above: float(|column| column.excess.above()),
                 below: float(|column| column.excess.below()),
+                more: float(|column| column.excess.more()),
+                less: float(|column| column.excess.less()),
                 active: mask(|column| column.active),
             }
         });
@@ -161,7 +166,8 @@ impl Eight {
         for at in 0..WIDE {
             let counts = if row[at].is_nan() { 0 } else { self.active[at] };
             let error = products[at] + bias[at] - inputs[at];
-            sums[at] += f32::from_bits((error * error).to_bits() & counts);
+            let side = if error > 0.0 { self.less[at] } else { self.more[at] };
+            sums[at] += f32::from_bits((error * error * side).to_bits() & counts);
         }
     }
 }

@@ -175,6 +175,15 @@ impl Network {
         }
     }
 
+    /// Every client reads a dozen pages.
+    pub(super) fn rush(&mut self) {
+        for client in 2..8 {
+            for _ in 0..10 + below(&mut self.rng, 4) {
+                self.web(client);
+            }
+        }
+    }
+
     /// Only one in `keep` of this window's flows happens.
     pub(super) fn thin_out(&mut self, keep: usize) {
         let mut index = 0;
