@@ -210,6 +210,7 @@ fn training(rows: &Rows) {
         .map(|feature| ColumnKind {
             log1p: feature.scale == Scale::Log1p,
             span: feature.high - feature.low,
+            one_sided: false,
         })
         .collect();
     let scaler = Scaler::fit(&rows.values, &kinds);

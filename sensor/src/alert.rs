@@ -71,7 +71,7 @@ pub struct Alert {
     pub score: f64,
     /// Smallest p-value of a host and window so far.
     pub p_value: f64,
-    /// Who does it; for floods with spoofed sources the victim.
+    /// Who does it; empty for floods of which no source sent most (spoofed or distributed): the victim is in `targets`.
     pub actor: String,
     /// To whom, a bounded sample.
     pub targets: Vec<String>,

@@ -120,7 +120,8 @@ pub enum Family {
     Dns = 2,
     /// ICMP and `ICMPv6`.
     Icmp = 3,
-    /// ARP.
+    /// ARP and its IPv6 counterparts: neighbour and router discovery, multicast listener reports. Hosts send them when a
+    /// timer runs out; what they add up to is seen in host rows.
     Arp = 4,
     /// Any flow to a multicast or broadcast address.
     Multicast = 5,

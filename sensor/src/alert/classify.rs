@@ -9,7 +9,7 @@ use crate::features::{HostColumn, RowKind, WindowRows};
 
 use self::around::{Around, Surroundings};
 use self::rules::Scene;
-use super::Behaviour;
+use super::{Behaviour, Reason};
 
 /// Targets named in a finding at most.
 pub const MAX_TARGETS: usize = 64;
@@ -40,8 +40,10 @@ pub struct Finding {
     pub behaviour: Behaviour,
     /// The address by which incidents are grouped: the actor, or the victim of a flood.
     pub subject: [u8; 16],
-    /// Who does it; the victim if the sources are many.
-    pub actor: [u8; 16],
+    /// Who does it; nobody where no source sent most of it.
+    pub actor: Option<[u8; 16]>,
+    /// Sources of a flood, about; 0 for other behaviours.
+    pub sources: u64,
     /// To whom, at most [`MAX_TARGETS`], ascending.
     pub targets: Vec<[u8; 16]>,
     /// To how many.
@@ -141,8 +143,9 @@ fn merge(found: &mut Findings, new: Finding) {
 
 /// Whether a flagged host without a behaviour of its own is a side effect of a finding.
 fn involves(finding: &Finding, host: &Flagged, around: Option<&Around>, rows: &WindowRows) -> bool {
-    let part =
-        |address: &[u8; 16]| finding.actor == *address || finding.targets.binary_search(address).is_ok();
+    let part = |address: &[u8; 16]| {
+        finding.actor == Some(*address) || finding.targets.binary_search(address).is_ok()
+    };
     // A flow row carries what its other end went through: an ordinary client of a scanned server stands out by that.
     let key = if host.kind == RowKind::Flow {
         rows.flow.keys.get(host.row)
@@ -158,20 +161,26 @@ fn involves(finding: &Finding, host: &Flagged, around: Option<&Around>, rows: &W
         })
 }
 
-/// Names an unclassified finding by the feature that carries most of its score.
-pub fn name_by_reason(feature: &str) -> Behaviour {
-    match feature {
-        "new_peers" | "new_peers_10m" | "new_peers_1h" | "peer_familiarity" => Behaviour::NewPeer,
-        "new_services" | "new_services_10m" | "new_services_1h" | "service_familiarity" => {
-            Behaviour::NewService
-        }
+/// Names an unclassified finding by the feature that carries most of its score, and by the direction in which it left
+/// the usual: less traffic than usual is no surge, and a peer better known than usual is not new.
+pub fn name_by_reason(reason: &Reason) -> Behaviour {
+    let (above, below) = (reason.observed > reason.high, reason.observed < reason.low);
+    match reason.feature.as_str() {
+        "new_peers" | "new_peers_10m" | "new_peers_1h" if above => Behaviour::NewPeer,
+        "peer_familiarity" if below => Behaviour::NewPeer,
+        "new_services" | "new_services_10m" | "new_services_1h" if above => Behaviour::NewService,
+        "service_familiarity" if below => Behaviour::NewService,
         "bytes_out"
         | "bytes_in"
         | "bytes_out_1h"
         | "packets_out"
         | "packets_in"
         | "packet_rate"
-        | "initiator_bytes_out" => Behaviour::VolumeSurge,
+        | "initiator_bytes_out"
+            if above =>
+        {
+            Behaviour::VolumeSurge
+        }
         _ => Behaviour::Unclassified,
     }
 }

@@ -96,7 +96,11 @@ pub struct Subject<'a> {
     /// What it looks like.
     pub behaviour: Behaviour,
     /// Actor, or victim of a flood.
-    pub actor: &'a [u8; 16],
+    pub subject: &'a [u8; 16],
+    /// Who does it, if it is one host.
+    pub actor: Option<&'a [u8; 16]>,
+    /// Sources of a flood, about.
+    pub sources: u64,
     /// First target, if any.
     pub target: Option<&'a [u8; 16]>,
     /// Protocol and port mostly concerned.
@@ -109,7 +113,16 @@ pub struct Subject<'a> {
 
 /// One sentence.
 pub fn summary(subject: &Subject<'_>, reasons: &[Reason]) -> String {
-    let actor = address_text(subject.actor);
+    let actor = address_text(subject.subject);
+    let from = subject.actor.map_or_else(
+        || {
+            format!(
+                "about {} sources (spoofed or distributed)",
+                number(subject.sources as f32)
+            )
+        },
+        address_text,
+    );
     let target = subject
         .target
         .map_or_else(|| "several hosts".to_owned(), address_text);
@@ -125,12 +138,16 @@ pub fn summary(subject: &Subject<'_>, reasons: &[Reason]) -> String {
         Behaviour::ArpScan => format!("{actor} asked by ARP for {count} addresses in {span} s"),
         Behaviour::SynFlood => {
             format!(
-                "{actor} was sent {count} connection attempts to {service} in {span} s that were not completed"
+                "{actor} was sent {count} connection attempts to {service} in {span} s that were not completed, from {from}"
             )
         }
-        Behaviour::UdpFlood => format!("{actor} was sent {count} packets to {service} in {span} s"),
+        Behaviour::UdpFlood => {
+            format!("{actor} was sent {count} packets to {service} in {span} s from {from}")
+        }
         Behaviour::Amplification => {
-            format!("{actor} was sent {count} packets it had not asked for from {service} in {span} s")
+            format!(
+                "{actor} was sent {count} packets it had not asked for from {service} in {span} s, from {from}"
+            )
         }
         Behaviour::BruteForce => {
             format!("{actor} opened {count} connections to {service} of {target} in {span} s")
@@ -159,6 +176,30 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(number(value), expected);
         }
+    }
+
+    #[test]
+    fn a_flood_of_many_sources_tells_their_number_and_one_of_few_its_source() {
+        let victim = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        let source = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x66];
+        let mut subject = Subject {
+            behaviour: Behaviour::SynFlood,
+            subject: &victim,
+            actor: None,
+            sources: 2800,
+            target: Some(&victim),
+            service: (6, 80),
+            count: 3000,
+            window_s: 2.0,
+        };
+        let text = summary(&subject, &[]);
+        assert!(text.starts_with("2001:db8::1 was sent 3,000"), "{text}");
+        assert!(
+            text.ends_with("from about 2,800 sources (spoofed or distributed)"),
+            "{text}"
+        );
+        subject.actor = Some(&source);
+        assert!(summary(&subject, &[]).ends_with("from 2001:db8::66"));
     }
 
     #[test]

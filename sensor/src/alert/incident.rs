@@ -43,8 +43,8 @@ pub struct Sighting {
     pub subject: [u8; 16],
     /// What it looks like.
     pub behaviour: Behaviour,
-    /// Who does it.
-    pub actor: [u8; 16],
+    /// Who does it, if it is one host.
+    pub actor: Option<[u8; 16]>,
     /// To whom.
     pub targets: Vec<[u8; 16]>,
     /// To how many.
@@ -193,7 +193,7 @@ impl Incidents {
         self.open.values_mut().find(|incident| {
             let told = &incident.told;
             told.behaviour.is_specific()
-                && (told.subject == *host || told.actor == *host || incident.targets.contains(host))
+                && (told.subject == *host || told.actor == Some(*host) || incident.targets.contains(host))
         })
     }
 
@@ -295,7 +295,7 @@ impl Incident {
             behaviour: told.behaviour,
             score: told.score,
             p_value: told.p_value,
-            actor: address_text(&told.actor),
+            actor: told.actor.as_ref().map(address_text).unwrap_or_default(),
             targets: self
                 .targets
                 .iter()

@@ -172,6 +172,7 @@ mod tests {
         let kinds = [ColumnKind {
             log1p: true,
             span: f32::INFINITY,
+            one_sided: false,
         }; WIDTH];
         let scaler = Scaler::fit(&values, &kinds);
         let scaled = |values: &[f32]| {

@@ -47,6 +47,9 @@ pub struct Column {
     pub high: f32,
     /// Whether the network uses this column (false: it was constant in training).
     pub active: bool,
+    /// Whether only values above the range count as excess.
+    #[serde(default)]
+    pub one_sided: bool,
     /// 1 % quantile of the raw values in training.
     pub usual_low: f32,
     /// Median of the raw values in training.
@@ -62,6 +65,9 @@ pub struct ColumnKind {
     pub log1p: bool,
     /// Width of the declared range in raw units; infinite if open.
     pub span: f32,
+    /// Whether only values above the range of training are excess. For counts of what a host did: in a quiet window
+    /// (or when its traffic was held up) every one of them is low at once, which is no sign of anything by itself.
+    pub one_sided: bool,
 }
 
 /// Robust scaling of all columns of one kind of row.
@@ -155,7 +161,11 @@ impl Column {
         let forward = if self.log1p { signed_ln_1p(value) } else { value };
         let scaled = (forward - self.median) * (1.0 / self.scale);
         let clamped = scaled.max(self.low).min(self.high);
-        let beyond = compress((scaled - clamped).abs());
+        let beyond = if self.one_sided && scaled < clamped {
+            0.0
+        } else {
+            compress((scaled - clamped).abs())
+        };
         let weight = if self.active { 1.0 } else { 0.0 };
         (if self.active { clamped } else { 0.0 }, beyond, weight)
     }
@@ -219,6 +229,7 @@ fn fit_column(raw: &mut [f32], kind: ColumnKind) -> Column {
         low,
         high,
         active,
+        one_sided: kind.one_sided,
         usual_low,
         usual,
         usual_high,
@@ -258,10 +269,16 @@ mod tests {
     const LOG: ColumnKind = ColumnKind {
         log1p: true,
         span: f32::INFINITY,
+        one_sided: false,
     };
     const UNIT: ColumnKind = ColumnKind {
         log1p: false,
         span: 1.0,
+        one_sided: false,
+    };
+    const COUNT: ColumnKind = ColumnKind {
+        one_sided: true,
+        ..LOG
     };
 
     fn column(values: &[f32], kind: ColumnKind) -> Column {
@@ -299,9 +316,9 @@ mod tests {
 
     #[test]
     fn whole_rows_scale_bit_for_bit_like_single_values() {
-        let values: Vec<f32> = (0..500).map(|i| (i as f32 * 0.37).sin() * 50.0).collect();
-        let scaler = Scaler::fit(&values, &[LOG, UNIT, LOG, UNIT, LOG]);
-        let row = [1e9, f32::NAN, -3.0, 1e20, f32::INFINITY];
+        let values: Vec<f32> = (0..700).map(|i| (i as f32 * 0.37).sin() * 50.0).collect();
+        let scaler = Scaler::fit(&values, &[LOG, UNIT, LOG, UNIT, LOG, COUNT, COUNT]);
+        let row = [1e9, f32::NAN, -3.0, 1e20, f32::INFINITY, 1e9, -1e9];
         let (mut inputs, mut weights, mut excess) = (Vec::new(), Vec::new(), Vec::new());
         scaler.apply(&row, &mut inputs, &mut weights, &mut excess);
         let mut sum = 0.0;
@@ -338,6 +355,15 @@ mod tests {
         assert!(column.excess(0.0).abs() < 1e-9 && column.excess(0.4).abs() < 1e-9);
         assert!(column.excess(1000.0) > 10.0);
         assert!(column.input(1000.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_count_below_its_range_is_no_excess_and_above_it_is() {
+        let values: Vec<f32> = (0..500).map(|i| 100.0 + (i % 50) as f32).collect();
+        let (one, both) = (column(&values, COUNT), column(&values, LOG));
+        assert!(one.excess(0.0).abs() < 1e-9 && both.excess(0.0) > 5.0);
+        assert!(one.excess(1e5) > 5.0 && (one.excess(1e5) - both.excess(1e5)).abs() < 1e-6);
+        assert!((one.input(0.0) - one.low).abs() < 1e-6);
     }
 
     #[test]

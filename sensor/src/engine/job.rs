@@ -5,7 +5,7 @@ use crate::detect::autoencoder::Autoencoder;
 use crate::detect::calibrate::{Calibration, ScoredRow};
 use crate::detect::scaler::{ColumnKind, Scaler};
 use crate::detect::train::{ScaledRows, TrainSettings, train};
-use crate::features::{RowKind, Scale};
+use crate::features::{Family, RowKind, Scale};
 use crate::model::{Model, NetworkTraining, Training, family_names, pool_index, pool_names};
 
 use super::learned::{Kept, Learned, Place};
@@ -128,6 +128,7 @@ impl TrainingJob {
             .map(|f| ColumnKind {
                 log1p: f.scale == Scale::Log1p,
                 span: f.high - f.low,
+                one_sided: kept.kind == RowKind::Host && f.scale == Scale::Log1p,
             })
             .collect();
         let scaler = Scaler::fit(&training_values, &kinds);
@@ -165,6 +166,8 @@ impl TrainingJob {
             calibration_places
                 .iter()
                 .zip(&scores)
+                // What never alarms by itself has no part in the thresholds.
+                .filter(|(place, _)| usize::from(place.family) != Family::Arp as usize)
                 .map(|(place, score)| ScoredRow {
                     family: usize::from(place.family),
                     pool,

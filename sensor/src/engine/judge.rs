@@ -9,7 +9,7 @@ use crate::alert::community_id::community_id;
 use crate::alert::explain::{Subject, reasons, summary};
 use crate::alert::incident::{Disposition, Incidents, Sighting};
 use crate::detect::calibrate::Threshold;
-use crate::features::{HostColumn, RowKind, Rows, WindowRows};
+use crate::features::{Family, HostColumn, RowKind, Rows, WindowRows};
 use crate::model::{Model, pool_index};
 
 use super::outcome::{Exemplar, Outcome, ScoreRow, Suppressed, Unscored};
@@ -59,7 +59,8 @@ impl Bench<'_> {
             for (index, (scored, key)) in scores.iter().zip(&rows.keys).enumerate() {
                 outcome.errors.add(scored.score);
                 unusual += u64::from(scored.strength > 1.0);
-                let alarm = scored.strength > threshold;
+                // One ARP or neighbour discovery exchange is no event, however rare; a scan shows in its host's row.
+                let alarm = scored.strength > threshold && key.family != Family::Arp;
                 if alarm {
                     let flagged = Flagged {
                         host: key.initiator,
@@ -164,15 +165,13 @@ impl Bench<'_> {
         if behaviour == Behaviour::Unclassified
             && let Some(reason) = reasons.first()
         {
-            behaviour = name_by_reason(&reason.feature);
+            behaviour = name_by_reason(reason);
         }
         let subject = Subject {
             behaviour,
-            actor: if finding.targets.contains(&finding.subject) {
-                &finding.subject
-            } else {
-                &finding.actor
-            },
+            subject: &finding.subject,
+            actor: finding.actor.as_ref(),
+            sources: finding.sources,
             target: finding.targets.first(),
             service: finding.service,
             count: finding.count,

@@ -5,7 +5,7 @@ use sensor_common::flow::{ACK, FIN, NET_ARP, PSH, RST, SYN, TICK_NS};
 use super::{
     FLOW_FEATURES, Family, Feature, FlowColumn, FlowColumn as C, RowKey,
     graph::FlowContext,
-    hosts::{HostWindow, ICMP, ICMP_V6, TCP, UDP},
+    hosts::{HostWindow, ICMP, ICMP_V6, TCP, UDP, is_housekeeping},
     locality::LocalNetworks,
 };
 use crate::window::{Flow, FlowHalf};
@@ -46,7 +46,7 @@ pub(super) fn key(flow: &Flow, local: &LocalNetworks) -> RowKey {
     let (initiator, initiator_port) = flow.initiator_endpoint();
     let (responder, service_port) = flow.responder_endpoint();
     let has_ports = !matches!(flow.key.proto, ICMP | ICMP_V6);
-    let family = if flow.key.network() == NET_ARP {
+    let family = if is_housekeeping(flow) {
         Family::Arp
     } else if local.is_group(&responder) {
         Family::Multicast

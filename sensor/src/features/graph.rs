@@ -7,7 +7,7 @@ use super::{
     HostFacts,
     contacts::{Contacts, Rhythm},
     familiar::{Familiar, familiarity},
-    hosts::{Hosts, ICMP, ICMP_V6, NO_ENTRY},
+    hosts::{Hosts, ICMP, ICMP_V6, NO_ENTRY, is_housekeeping},
     keyed::Keyed,
 };
 use crate::window::Flow;
@@ -265,14 +265,14 @@ fn note_beacon(facts: &mut HostFacts, rhythm: Rhythm, peer: [u8; 16], service: u
     facts.beacon_period_ms = (f64::from(rhythm.period_s) * 1e3).round() as u64;
 }
 
-/// Flows other than ARP with their index and the numbers of initiator and responder.
+/// Flows other than housekeeping with their index and the numbers of initiator and responder.
 fn edges<'a>(
     flows: &'a [Flow],
     ends: &'a [[u32; 2]],
 ) -> impl Iterator<Item = (usize, &'a Flow, [u32; 2])> + 'a {
     let numbered = flows.iter().zip(ends).enumerate();
     numbered
-        .filter(|(_, (flow, _))| flow.key.network() != NET_ARP)
+        .filter(|(_, (flow, _))| !is_housekeeping(flow))
         .map(|(index, (flow, ends))| {
             let from = usize::from(flow.initiator & 1);
             (index, flow, [ends[from], ends[1 - from]])

@@ -21,6 +21,8 @@ const MAX_REMOTE_ROWS: usize = 256;
 const MAX_NEW_ROWS: usize = 256;
 /// A host that sent nothing gets a row when it was sent this many new flows.
 const MIN_ACCEPTED: u64 = 8;
+/// A host that sent nothing but IPv6 housekeeping gets a row when it sent more than this many packets of it.
+const MAX_DISCOVERY: u64 = 64;
 /// A remote host gets a row when it opened this many flows, ...
 const MIN_REMOTE_OPENED: u64 = 8;
 /// ... or exchanged this many packets.
@@ -43,7 +45,8 @@ pub(super) fn select(hosts: &Hosts, local: &LocalNetworks, history: &History) ->
             host.address,
             number,
         );
-        let spoke = facts.packets_out > 0 || facts.flows_accepted >= MIN_ACCEPTED;
+        let spoke = facts.packets_out > host.discovery_packets.min(MAX_DISCOVERY)
+            || facts.flows_accepted >= MIN_ACCEPTED;
         let busy = facts.flows_opened >= MIN_REMOTE_OPENED || packets >= MIN_REMOTE_PACKETS;
         if host.local && history.knows(&host.address) {
             chosen.push(number);

@@ -16,6 +16,10 @@ pub(super) const ICMP_V6: u8 = 58;
 /// Set on the number of a flow end that has no entry: the rest is a hash, so that it still counts as a distinct peer.
 pub(super) const NO_ENTRY: u32 = 0x8000_0000;
 
+/// `ICMPv6` types of the network's own housekeeping: multicast listener reports (RFC 2710, RFC 3810), router and neighbour
+/// discovery (RFC 4861), multicast router discovery (RFC 4286).
+const HOUSEKEEPING_V6: [core::ops::RangeInclusive<u16>; 3] = [130..=137, 143..=143, 151..=153];
+
 /// An attempt is not called unanswered until its peer had this long: TCP's first retransmission (RFC 6298), or a tenth
 /// of a shorter window.
 const ANSWER_GRACE_NS: u64 = 1_000_000_000;
@@ -29,6 +33,8 @@ pub(super) struct HostWindow {
     pub(super) flows_active: u64,
     pub(super) udp_packets: u64,
     pub(super) icmp_packets: u64,
+    /// Packets it sent to keep its place in an IPv6 network, see [`is_housekeeping`].
+    pub(super) discovery_packets: u64,
     /// Opened unicast flows old enough to be judged.
     pub(super) judged: u64,
     /// Flows accepted that are old enough, and those of them without an answer.
@@ -51,6 +57,7 @@ impl HostWindow {
             flows_active: 0,
             udp_packets: 0,
             icmp_packets: 0,
+            discovery_packets: 0,
             judged: 0,
             judged_in: 0,
             unanswered_in: 0,
@@ -202,6 +209,10 @@ impl Hosts {
                 host.facts.arp_requests += u64::from(sent.flag_counts[ARP_REQUEST]);
                 continue;
             }
+            if is_housekeeping(flow) {
+                host.discovery_packets += sent.packets;
+                continue;
+            }
             match flow.key.proto {
                 TCP => {
                     host.facts.resets_sent += u64::from(sent.flag_counts[RST]);
@@ -212,7 +223,7 @@ impl Hosts {
                 _ => {}
             }
         }
-        if flow.opened() && flow.key.network() != NET_ARP {
+        if flow.opened() && !is_housekeeping(flow) {
             self.sum_opened(flow, ends, judged, local);
         }
     }
@@ -239,6 +250,14 @@ impl Hosts {
             host.facts.syns_received_unanswered += syn_unanswered;
         }
     }
+}
+
+/// Whether the flow only keeps the network going: ARP, and the `ICMPv6` messages that do its work. Hosts send them when a
+/// timer runs out, so they are no contacts, and nothing is unusual about a minute with one or without.
+pub(super) fn is_housekeeping(flow: &Flow) -> bool {
+    let (_, kind) = flow.initiator_endpoint();
+    flow.key.network() == NET_ARP
+        || flow.key.proto == ICMP_V6 && HOUSEKEEPING_V6.iter().any(|kinds| kinds.contains(&kind))
 }
 
 /// Whether enough time was left in the window for an answer to the flow's first packet.

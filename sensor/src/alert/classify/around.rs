@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use hashbrown::HashMap;
 
-use crate::features::{FlowColumn, Rows};
+use crate::features::{FlowColumn, RowKey, Rows};
 
 use super::{Flagged, MAX_TARGETS};
 
@@ -17,7 +17,8 @@ const MAX_COURTED: usize = 16;
 /// Other ends of flagged hosts followed at most.
 const MAX_HOSTS: usize = 1024;
 
-/// A value that more than half of the additions had, if there is one (Boyer and Moore 1981), with its exact count.
+/// A value that more than half of the additions (by weight) had, if there is one (Boyer and Moore 1981), with its exact
+/// count.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Majority<T> {
     pub(super) value: T,
@@ -27,17 +28,25 @@ pub(super) struct Majority<T> {
 
 impl<T: Copy + PartialEq> Majority<T> {
     fn vote(&mut self, value: T) {
-        if self.votes == 0 {
-            (self.value, self.votes) = (value, 1);
-        } else if self.value == value {
-            self.votes += 1;
+        self.vote_with(value, 1);
+    }
+
+    fn vote_with(&mut self, value: T, weight: u64) {
+        if self.value == value {
+            self.votes += weight;
+        } else if self.votes >= weight {
+            self.votes -= weight;
         } else {
-            self.votes -= 1;
+            (self.value, self.votes) = (value, weight - self.votes);
         }
     }
 
     fn count(&mut self, value: T) {
-        self.count += u64::from(self.value == value);
+        self.count_with(value, 1);
+    }
+
+    fn count_with(&mut self, value: T, weight: u64) {
+        self.count += if self.value == value { weight } else { 0 };
     }
 }
 
@@ -55,6 +64,8 @@ pub(super) struct Side {
     pub(super) half_open: u64,
     /// Packets that initiators sent in UDP flows.
     pub(super) udp_packets: u64,
+    /// Who sent most of those, by packets.
+    pub(super) udp_sender: Majority<[u8; 16]>,
     /// The first peers in flow order, a bounded set.
     pub(super) targets: BTreeSet<[u8; 16]>,
     /// The first flow rows.
@@ -150,7 +161,9 @@ impl Surroundings {
                 side.service.vote(service);
                 side.peer_port.vote(key.initiator_port);
                 side.half_open += u64::from(half_open);
-                side.udp_packets += if key.proto == 17 { sent as u64 } else { 0 };
+                let datagrams = datagrams(key, row);
+                side.udp_packets += datagrams;
+                side.udp_sender.vote_with(peer, datagrams);
                 if side.targets.len() < MAX_TARGETS {
                     side.targets.insert(peer);
                 }
@@ -164,7 +177,8 @@ impl Surroundings {
     }
 
     fn second_pass(&mut self, flow: &Rows) {
-        for key in &flow.keys {
+        for (index, key) in flow.keys.iter().enumerate() {
+            let datagrams = datagrams(key, flow.row(index));
             let mut count = |host: &[u8; 16], peer: [u8; 16], inbound: bool| {
                 let Some(around) = self.hosts.get_mut(host) else {
                     return;
@@ -175,6 +189,7 @@ impl Surroundings {
                     &mut around.outbound
                 };
                 side.peer.count(peer);
+                side.udp_sender.count_with(peer, datagrams);
                 side.service.count((key.proto, key.service_port));
                 side.peer_port.count(key.initiator_port);
             };
@@ -182,4 +197,11 @@ impl Surroundings {
             count(&key.responder, key.initiator, true);
         }
     }
+}
+
+/// Packets that the initiator sent, in UDP flows.
+fn datagrams(key: &RowKey, row: &[f32]) -> u64 {
+    let sent = row.get(FlowColumn::PacketsOut as usize).copied().unwrap_or(0.0);
+    // NaN becomes 0.
+    if key.proto == 17 { sent as u64 } else { 0 }
 }

@@ -110,12 +110,18 @@ impl Scene<'_> {
         } else {
             return None;
         };
-        // One source that sent nearly all of it is named; many sources are most likely forged.
-        let single = facts.overflow_packets == 0 && 10 * inbound.peer.count >= 9 * inbound.flows;
+        // A source that sent most of it is named; otherwise they are many, and as likely forged as not.
+        let (sender, all) = if behaviour == Behaviour::SynFlood {
+            (&inbound.peer, inbound.flows + facts.overflow_packets)
+        } else {
+            (&inbound.udp_sender, datagrams)
+        };
+        let actor = (2 * sender.count > all).then_some(sender.value);
         Some(Finding {
             behaviour,
             subject: *victim,
-            actor: if single { inbound.peer.value } else { *victim },
+            actor,
+            sources,
             targets: vec![*victim],
             target_count: 1,
             service,
@@ -191,7 +197,8 @@ impl Scene<'_> {
         Some(Finding {
             behaviour,
             subject: *actor,
-            actor: *actor,
+            actor: Some(*actor),
+            sources: 0,
             targets,
             target_count,
             service,
@@ -246,7 +253,8 @@ impl Scene<'_> {
         Finding {
             behaviour: Behaviour::Unclassified,
             subject: flagged.host,
-            actor: flagged.host,
+            actor: Some(flagged.host),
+            sources: 0,
             targets,
             target_count,
             service,

@@ -75,7 +75,7 @@ fn flagged(last: u8, over: f32) -> Flagged {
     }
 }
 
-fn named(rows: &WindowRows, flagged: &[Flagged]) -> Vec<(Behaviour, [u8; 16], [u8; 16])> {
+fn named(rows: &WindowRows, flagged: &[Flagged]) -> Vec<(Behaviour, [u8; 16], Option<[u8; 16]>)> {
     let usual_high = |_: HostColumn| 3.0;
     let list = classify(rows, flagged, &usual_high).list;
     list.iter()
@@ -97,7 +97,7 @@ fn an_arp_scan_and_the_same_counts_when_usual() {
     .rows();
     assert_eq!(
         named(&rows, &[flagged(5, 9.0)]),
-        [(Behaviour::ArpScan, host(5), host(5))]
+        [(Behaviour::ArpScan, host(5), Some(host(5)))]
     );
     let usual = |_: HostColumn| 150.0;
     let list = classify(&rows, &[flagged(5, 9.0)], &usual).list;
@@ -126,14 +126,14 @@ fn a_busy_client_is_no_horizontal_scan() {
     assert_eq!(
         named(&rows, &[flagged(5, 9.0), flagged(6, 8.0)]),
         [
-            (Behaviour::HorizontalScan, host(6), host(6)),
-            (Behaviour::Unclassified, host(5), host(5))
+            (Behaviour::HorizontalScan, host(6), Some(host(6))),
+            (Behaviour::Unclassified, host(5), Some(host(5)))
         ]
     );
 }
 
 #[test]
-fn udp_floods_name_the_victim_and_answers_of_amplifiers_are_told_apart() {
+fn udp_floods_of_many_sources_name_nobody_and_answers_of_amplifiers_are_told_apart() {
     for (ports, behaviour) in [
         ((40_000, 5000), Behaviour::UdpFlood),
         ((123, 40_000), Behaviour::Amplification),
@@ -152,13 +152,13 @@ fn udp_floods_name_the_victim_and_answers_of_amplifiers_are_told_apart() {
         ));
         assert_eq!(
             named(&scenery.rows(), &[flagged(5, 9.0)]),
-            [(behaviour, host(5), host(5))]
+            [(behaviour, host(5), None)]
         );
     }
 }
 
 #[test]
-fn a_flood_from_one_source_names_it_and_one_seen_only_in_the_overflow_names_the_victim() {
+fn a_flood_from_one_source_names_it_and_one_seen_only_in_the_overflow_names_nobody() {
     let mut scenery = Scenery::default();
     for port in 0..200 {
         scenery.flow(66, 5, 6, (2000 + port, 80), 1.0);
@@ -184,7 +184,10 @@ fn a_flood_from_one_source_names_it_and_one_seen_only_in_the_overflow_names_the_
         vec![flagged(66, 9.0)],
         vec![flagged(5, 2.0), flagged(66, 9.0)],
     ] {
-        assert_eq!(named(&rows, &flags), [(Behaviour::SynFlood, host(5), host(66))]);
+        assert_eq!(
+            named(&rows, &flags),
+            [(Behaviour::SynFlood, host(5), Some(host(66)))]
+        );
     }
     let facts = HostFacts {
         overflow_packets: 90_000,
@@ -200,7 +203,7 @@ fn a_flood_from_one_source_names_it_and_one_seen_only_in_the_overflow_names_the_
     .rows();
     assert_eq!(
         named(&rows, &[flagged(5, 9.0)]),
-        [(Behaviour::SynFlood, host(5), host(5))]
+        [(Behaviour::SynFlood, host(5), None)]
     );
 }
 
@@ -284,4 +287,57 @@ fn findings_of_one_window_are_bounded_and_the_rest_is_counted() {
     let found = classify(&scenery.rows(), &flags, &|_| 3.0);
     assert_eq!(found.list.len(), MAX_FINDINGS);
     assert_eq!(found.over_limit, 200 - MAX_FINDINGS as u64);
+}
+
+#[test]
+fn one_flow_that_sends_most_of_a_udp_flood_names_its_source_among_many_clients() {
+    let mut scenery = Scenery::default();
+    for client in 20..60 {
+        scenery.flow(client, 5, 17, (30_000, 53), 2.0);
+    }
+    scenery.flow(66, 5, 17, (40_000, 5000), 9000.0);
+    for client in 70..90 {
+        scenery.flow(client, 5, 17, (30_000, 53), 2.0);
+    }
+    let facts = HostFacts {
+        sources: 61,
+        packets_in: 9120,
+        ..HostFacts::default()
+    };
+    scenery.hosts.push((host(5), facts));
+    let rows = scenery.rows();
+    assert_eq!(
+        named(&rows, &[flagged(5, 9.0)]),
+        [(Behaviour::UdpFlood, host(5), Some(host(66)))]
+    );
+}
+
+#[test]
+fn less_traffic_than_usual_is_no_surge_and_only_novelty_is_new() {
+    let reason = |feature: &str, observed: f64| Reason {
+        feature: feature.to_owned(),
+        observed,
+        expected: 50.0,
+        low: 13.2,
+        high: 249.0,
+        contribution: 0.9,
+        text: String::new(),
+    };
+    let cases = [
+        ("packets_in", 1.0, Behaviour::Unclassified),
+        ("packets_in", 100.0, Behaviour::Unclassified),
+        ("packets_in", 9000.0, Behaviour::VolumeSurge),
+        ("new_peers", 1.0, Behaviour::Unclassified),
+        ("new_peers", 400.0, Behaviour::NewPeer),
+        ("peer_familiarity", 0.0, Behaviour::NewPeer),
+        ("peer_familiarity", 300.0, Behaviour::Unclassified),
+        ("service_familiarity", 0.0, Behaviour::NewService),
+    ];
+    for (feature, observed, expected) in cases {
+        assert_eq!(
+            name_by_reason(&reason(feature, observed)),
+            expected,
+            "{feature} {observed}"
+        );
+    }
 }

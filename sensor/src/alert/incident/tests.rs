@@ -12,7 +12,7 @@ fn sighting(actor: u8, behaviour: Behaviour) -> Sighting {
     Sighting {
         subject: host(actor),
         behaviour,
-        actor: host(actor),
+        actor: Some(host(actor)),
         targets: vec![host(200)],
         target_count: 1,
         count: 50,

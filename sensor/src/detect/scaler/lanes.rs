@@ -13,6 +13,8 @@ pub(super) struct Lanes {
     low: Vec<f32>,
     high: Vec<f32>,
     active: Vec<f32>,
+    /// 0 where values below the range are no excess, 1 elsewhere.
+    two_sided: Vec<f32>,
     scaled: Vec<f32>,
     beyond: Vec<f32>,
 }
@@ -30,6 +32,7 @@ impl Lanes {
             low: all(|column| column.low),
             high: all(|column| column.high),
             active: all(|column| if column.active { 1.0 } else { 0.0 }),
+            two_sided: all(|column| if column.one_sided { 0.0 } else { 1.0 }),
             scaled: vec![0.0; columns.len()],
             beyond: vec![0.0; columns.len()],
         }
@@ -47,6 +50,7 @@ impl Lanes {
         weigh_row(row, &self.active, weights);
         clamp_row(&self.scaled, &self.low, &self.high, inputs, &mut self.beyond);
         mask_row(weights, inputs);
+        mask_low(&self.scaled, &self.low, &self.two_sided, &mut self.beyond);
         mask_absent(row, &mut self.beyond);
         let sum = sum_of_squares(&self.beyond);
         // Compression begins at EXCESS_LINEAR: only rows far outside of training come here.
@@ -92,6 +96,13 @@ fn weigh_row(row: &[f32], active: &[f32], weights: &mut [f32]) {
 fn mask_row(weights: &[f32], inputs: &mut [f32]) {
     for (input, weight) in inputs.iter_mut().zip(weights) {
         *input = if *weight > 0.0 { *input } else { 0.0 };
+    }
+}
+
+#[inline(never)]
+fn mask_low(scaled: &[f32], low: &[f32], two_sided: &[f32], beyond: &mut [f32]) {
+    for (beyond, ((scaled, low), two_sided)) in beyond.iter_mut().zip(scaled.iter().zip(low).zip(two_sided)) {
+        *beyond *= if scaled < low { *two_sided } else { 1.0 };
     }
 }
 

@@ -4,7 +4,7 @@
 use bytemuck::Zeroable;
 use rand_chacha::rand_core::SeedableRng;
 use sensor_common::counter::Counters;
-use sensor_common::flow::{ACK, FIN, FlowKey, FlowRecord, NET_IPV4, PSH, RST, SYN, TICK_NS};
+use sensor_common::flow::{ACK, FIN, FlowKey, FlowRecord, NET_IPV4, NET_IPV6, PSH, RST, SYN, TICK_NS};
 
 use crate::detect::{Seeded, below, unit_interval};
 use crate::source::FlowSink;
@@ -14,6 +14,7 @@ pub(super) const WINDOW_NS: u64 = 2_000_000_000;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP: u8 = 1;
+const ICMP_V6: u8 = 58;
 
 pub(super) fn lan(last: u8) -> [u8; 16] {
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, last]
@@ -65,7 +66,7 @@ impl Talk {
             addr: [ends[0].0, ends[1].0],
             port: [ends[0].1, ends[1].1],
             proto: self.proto,
-            kind: NET_IPV4 << 4,
+            kind: if self.proto == ICMP_V6 { NET_IPV6 } else { NET_IPV4 } << 4,
             ..FlowKey::zeroed()
         };
         record.first_half = swap as u8;
@@ -171,6 +172,40 @@ impl Network {
         }
         for client in [2, 5] {
             self.ssh(client);
+        }
+    }
+
+    /// Only one in `keep` of this window's flows happens.
+    pub(super) fn thin_out(&mut self, keep: usize) {
+        let mut index = 0;
+        self.pending.retain(|_| {
+            index += 1;
+            index % keep == 0
+        });
+    }
+
+    /// What an IPv6 router's timers send: neighbour solicitations (answered), advertisements, listener reports.
+    pub(super) fn housekeeping(&mut self, window: u64) {
+        let v6 = |head: [u8; 2], last: u8| {
+            let mut address = [0; 16];
+            (address[0], address[1], address[15]) = (head[0], head[1], last);
+            address
+        };
+        let (router, all) = (v6([0xfe, 0x80], 1), v6([0xff, 2], 1));
+        let mut say = |from: ([u8; 16], u16), to: ([u8; 16], u16), packets: [u32; 2]| {
+            let start_ns = self.at();
+            let mut talk = Talk::new(ICMP_V6, from, to, start_ns);
+            (talk.packets, talk.bytes) = (packets, packets.map(|count| u64::from(count) * 86));
+            self.pending.push(talk);
+        };
+        let neighbour = v6([0xfd, 0x77], (window % 5) as u8 + 20);
+        match window % 3 {
+            0 => say((router, 135), (neighbour, 136), [1, 1]),
+            1 => say((neighbour, 135), (router, 136), [1, 1]),
+            _ => say((neighbour, 143), (v6([0xff, 2], 0x16), 0), [2, 0]),
+        }
+        if window % 7 == 0 {
+            say((router, 134), (all, 133), [1, 0]);
         }
     }
 

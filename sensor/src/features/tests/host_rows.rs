@@ -231,3 +231,36 @@ fn slow_activity_adds_up_over_the_longer_scales() {
     }
     near(host_value(&rows, HOST, C::NewServices10m), 0.0);
 }
+
+#[test]
+fn who_only_keeps_an_ipv6_network_going_is_no_contact_and_gets_no_row_before_it_is_much() {
+    let router = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    let group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x16];
+    let neighbour = [0xfd, 0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x20];
+    let told = |packets: u32| {
+        one_window(&[
+            record(58, (router, 135), (neighbour, 136), 0, [packets, 0]),
+            record(58, (router, 134), (group, 133), 1, [1, 0]),
+            record(58, (neighbour, 143), (group, 0), 2, [1, 0]),
+            attempt((HOST, 50_000), (local(0, 2), 443), 3, Answer::SynAck),
+        ])
+    };
+    let quiet = told(2);
+    assert!(
+        quiet
+            .flow
+            .keys
+            .iter()
+            .filter(|key| key.proto == 58)
+            .all(|key| key.family.label() == "arp")
+    );
+    let hosts: Vec<_> = quiet.host.keys.iter().map(|key| key.initiator).collect();
+    assert_eq!(hosts, [local(0, 2), HOST]);
+    let busy = told(500);
+    let (_, facts) = host(&busy, router);
+    assert_eq!((facts.packets_out, facts.flows_opened, facts.peers), (501, 0, 0));
+    // A ping is a contact.
+    let ping = one_window(&[record(58, (router, 128), (neighbour, 129), 0, [1, 1])]);
+    assert_eq!(ping.flow.keys[0].family.label(), "icmp");
+    assert_eq!(host(&ping, router).1.flows_opened, 1);
+}

@@ -47,6 +47,7 @@ fn model(seed: u64) -> Model {
             .map(|f| ColumnKind {
                 log1p: f.scale == Scale::Log1p,
                 span: f.high - f.low,
+                one_sided: false,
             })
             .collect();
         let network = Network::seeded(kind.width(), seed).unwrap();
