@@ -10,7 +10,7 @@ use std::{hint::black_box, time::Instant};
 use sensor::{
     alert::incident::IncidentSettings,
     detect::{
-        scaler::{ColumnKind, Scaler},
+        scaler::{ColumnKind, Excess, Scaler},
         train::{ScaledRows, TrainSettings, train},
     },
     engine::{Engine, EngineSettings},
@@ -210,7 +210,7 @@ fn training(rows: &Rows) {
         .map(|feature| ColumnKind {
             log1p: feature.scale == Scale::Log1p,
             span: feature.high - feature.low,
-            one_sided: false,
+            excess: Excess::Both,
         })
         .collect();
     let scaler = Scaler::fit(&rows.values, &kinds);

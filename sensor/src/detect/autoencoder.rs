@@ -65,16 +65,18 @@ impl Autoencoder {
         let width = self.width().max(1);
         scores.clear();
         scores.reserve(values.len() / width);
-        let (mut inputs, mut weights, mut excess) = (Vec::new(), Vec::new(), Vec::new());
+        let lanes = self.scaler.lanes();
+        let (mut inputs, mut excess) = (Vec::new(), Vec::new());
         let scale = 1.0 / self.scaler.active().max(1) as f32;
         for batch in values.chunks(width * BATCH) {
-            self.scaler.apply(batch, &mut inputs, &mut weights, &mut excess);
+            lanes.inputs(batch, &mut inputs, &mut excess);
             let tensor = Tensor::from_slice(&inputs, (excess.len(), width), &Device::Cpu)?;
-            let rebuilt = self.network.forward(&tensor)?.flatten_all()?.to_vec1::<f32>()?;
-            let rows = rebuilt.chunks_exact(width).zip(inputs.chunks_exact(width));
-            for (((rebuilt, inputs), weights), beyond) in rows.zip(weights.chunks_exact(width)).zip(&excess) {
-                scores.push((row_error(rebuilt, inputs, weights) + beyond) * scale);
-            }
+            self.network.reconstruct(&tensor, &mut |rebuilt, bias| {
+                let rows = rebuilt.chunks_exact(width).zip(inputs.chunks_exact(width));
+                for ((row, (rebuilt, inputs)), beyond) in batch.chunks_exact(width).zip(rows).zip(&excess) {
+                    scores.push((lanes.error(row, inputs, rebuilt, bias) + beyond) * scale);
+                }
+            })?;
         }
         Ok(())
     }
@@ -121,32 +123,12 @@ impl Autoencoder {
     }
 }
 
-/// Weighted squared error of a row, in eight running sums so that the compiler can use vector registers.
-fn row_error(rebuilt: &[f32], inputs: &[f32], weights: &[f32]) -> f32 {
-    let mut sums = [0f32; 8];
-    let (a, b, w) = (
-        rebuilt.chunks_exact(8),
-        inputs.chunks_exact(8),
-        weights.chunks_exact(8),
-    );
-    let rest = a.remainder().iter().zip(b.remainder()).zip(w.remainder());
-    let mut total: f32 = rest.map(|((a, b), w)| (a - b) * (a - b) * w).sum();
-    for ((a, b), w) in a.zip(b).zip(w) {
-        for (((sum, a), b), w) in sums.iter_mut().zip(a).zip(b).zip(w) {
-            *sum += (a - b) * (a - b) * w;
-        }
-    }
-    total += sums.iter().sum::<f32>();
-    // Inputs are clamped and weights finite, so this can only be a defect of the model; a row still gets a score.
-    if total.is_finite() { total } else { f32::MAX.sqrt() }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use rand_chacha::rand_core::SeedableRng;
 
-    use super::super::scaler::ColumnKind;
+    use super::super::scaler::{ColumnKind, Excess};
     use super::super::train::{ScaledRows, TrainSettings, train};
     use super::super::{Seeded, unit_interval};
     use super::*;
@@ -172,7 +154,7 @@ mod tests {
         let kinds = [ColumnKind {
             log1p: true,
             span: f32::INFINITY,
-            one_sided: false,
+            excess: Excess::Both,
         }; WIDTH];
         let scaler = Scaler::fit(&values, &kinds);
         let scaled = |values: &[f32]| {

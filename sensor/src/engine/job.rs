@@ -3,9 +3,9 @@
 
 use crate::detect::autoencoder::Autoencoder;
 use crate::detect::calibrate::{Calibration, ScoredRow};
-use crate::detect::scaler::{ColumnKind, Scaler};
+use crate::detect::scaler::{ColumnKind, Excess, Scaler};
 use crate::detect::train::{ScaledRows, TrainSettings, train};
-use crate::features::{Family, RowKind, Scale};
+use crate::features::{Family, Feature, RowKind, Scale};
 use crate::model::{Model, NetworkTraining, Training, family_names, pool_index, pool_names};
 
 use super::learned::{Kept, Learned, Place};
@@ -128,7 +128,7 @@ impl TrainingJob {
             .map(|f| ColumnKind {
                 log1p: f.scale == Scale::Log1p,
                 span: f.high - f.low,
-                one_sided: kept.kind == RowKind::Host && f.scale == Scale::Log1p,
+                excess: excess(kept.kind, f),
             })
             .collect();
         let scaler = Scaler::fit(&training_values, &kinds);
@@ -186,6 +186,21 @@ impl TrainingJob {
     }
 }
 
+/// Which values outside of what was learned speak against a row by themselves.
+fn excess(kind: RowKind, feature: &Feature) -> Excess {
+    match (kind, feature.name) {
+        // A flow can be no older than the time of learning, and go on for days afterwards.
+        (RowKind::Flow, "age" | "packets_before" | "silence_before") => Excess::Neither,
+        // A long pause is not a sign of anything; a burst is.
+        (RowKind::Flow, "iat_mean" | "iat_max") => Excess::Below,
+        // What is known only becomes better known.
+        (RowKind::Flow, "peer_familiarity" | "service_familiarity") => Excess::Below,
+        // In a quiet window, or when traffic is held up, all counts of a host are low at once.
+        (RowKind::Host, _) if feature.scale == Scale::Log1p => Excess::Above,
+        _ => Excess::Both,
+    }
+}
+
 /// Block of time of a window.
 fn block(window: u32, windows: u32) -> u64 {
     u64::from(window) * BLOCKS / u64::from(windows.max(1))
@@ -232,6 +247,22 @@ pub(super) fn enough(learned: &Learned) -> Result<(), TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn features_that_grow_with_time_are_no_excess_and_all_names_exist() {
+        let of = |kind: RowKind, name: &str| {
+            let feature = kind.features().iter().find(|feature| feature.name == name);
+            feature.map(|feature| excess(kind, feature))
+        };
+        for name in ["age", "packets_before", "silence_before"] {
+            assert_eq!(of(RowKind::Flow, name), Some(Excess::Neither));
+        }
+        for name in ["iat_mean", "iat_max", "peer_familiarity", "service_familiarity"] {
+            assert_eq!(of(RowKind::Flow, name), Some(Excess::Below));
+        }
+        assert_eq!(of(RowKind::Flow, "bytes_out"), Some(Excess::Both));
+        assert_eq!(of(RowKind::Host, "packets_in"), Some(Excess::Above));
+    }
 
     #[test]
     fn three_fifths_of_time_train_and_the_rest_never_does() {

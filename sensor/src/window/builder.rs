@@ -118,7 +118,7 @@ impl WindowBuilder {
         let mut flows = Vec::with_capacity(order.len());
         for building in order {
             if let Some(life) = self.live.life(building.slot) {
-                self.started += u64::from(begins_anew(life, building));
+                self.started += u64::from(begins_anew(life, building, ended));
                 flows.push(finish(life, building, ended));
             }
         }
@@ -178,10 +178,22 @@ impl WindowBuilder {
     }
 }
 
-/// Whether this window's packets are a new flow; then the life is emptied. A new SYN on a connection that has ended is.
-fn begins_anew(life: &mut Life, building: &Building) -> bool {
+/// UDP, and its port for DNS.
+const UDP: u8 = 17;
+const DNS: u16 = 53;
+/// After an answer, another DNS question from the same port this much later is another exchange: resolvers take a random
+/// port for each question (RFC 5452), and with many of them some port comes again within the idle timeout.
+const DNS_PAUSE_NS: u64 = 1_000_000_000;
+
+/// Whether this window's packets are a new flow; then the life is emptied. A new SYN on a connection that has ended is,
+/// and so is a DNS question after a pause.
+fn begins_anew(life: &mut Life, building: &Building, ended: &mut FlowsEnded) -> bool {
+    let dns = life.key.proto == UDP && life.key.port.contains(&DNS);
+    let answered = life.packets.iter().all(|packets| *packets > 0);
+    let asked_again = dns && answered && building.first_ns().saturating_sub(life.last_ns) >= DNS_PAUSE_NS;
+    ended.idle += u64::from(asked_again);
     let reused = life.ended && building.syn_ns() != 0;
-    if reused {
+    if reused || asked_again {
         life.restart();
     }
     life.born_ns == 0

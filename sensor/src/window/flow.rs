@@ -295,6 +295,11 @@ impl Building {
         &self.flow.key
     }
 
+    /// First packet so far.
+    pub(super) fn first_ns(&self) -> u64 {
+        self.flow.first_ns
+    }
+
     /// First SYN so far; 0 without one.
     pub(super) fn syn_ns(&self) -> u64 {
         self.flow.syn_ns

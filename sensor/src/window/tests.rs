@@ -302,3 +302,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_dns_question_after_a_pause_is_a_new_exchange_and_after_a_moment_it_is_not() {
+    let asked = |ticks: u64| {
+        let mut builder = builder(10);
+        let dns = |half: u8, ticks: &[u64]| {
+            let mut record = record(key(5000), half, ticks);
+            (record.key.proto, record.key.port) = (17, [5000, 53]);
+            record
+        };
+        builder.record(&dns(0, &[100]));
+        builder.record(&dns(1, &[200]));
+        builder.close(0, 10 * SECOND);
+        builder.record(&dns(0, &[200 + ticks]));
+        builder.close(10 * SECOND, 20 * SECOND)
+    };
+    let pause = SECOND / TICK;
+    let (soon, later) = (asked(pause / 2), asked(pause + 1));
+    assert!(!soon.flows[0].opened() && later.flows[0].opened());
+    assert_eq!((soon.flows_started, later.flows_started), (0, 1));
+    assert_eq!((later.flows_ended.idle, later.live_flows), (1, 1));
+    assert_eq!((later.flows[0].prior_last_ns, later.flows[0].iat_count), (0, 0));
+}

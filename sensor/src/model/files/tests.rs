@@ -5,7 +5,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::*;
 use crate::detect::calibrate::{Calibration, ScoredRow};
-use crate::detect::scaler::{ColumnKind, Scaler};
+use crate::detect::scaler::{ColumnKind, Excess, Scaler};
 use crate::detect::{Seeded, unit_interval};
 use crate::features::{Family, RowKey, Rows, Scale};
 use crate::model::{RowScore, Training, family_names, pool_index, pool_names};
@@ -47,7 +47,7 @@ fn model(seed: u64) -> Model {
             .map(|f| ColumnKind {
                 log1p: f.scale == Scale::Log1p,
                 span: f.high - f.low,
-                one_sided: false,
+                excess: Excess::Both,
             })
             .collect();
         let network = Network::seeded(kind.width(), seed).unwrap();
