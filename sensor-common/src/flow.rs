@@ -1,8 +1,8 @@
 //! The flow key, the flow record and the per-packet update: what the kernel counts for every flow.
 //! Everything here is plain integers with explicit layout; it must never depend on the clock, the host or floats.
 //!
-//! A record covers one drain of one CPU's table. Userspace adds the records of several CPUs and drains with
-//! [`crate::merge`]. Its two [`Half`]s are the two directions: half 0 counts packets from `addr[0]` to `addr[1]`.
+//! A record covers one drain of one CPU's table. Userspace adds the records of several CPUs and drains
+//! (window stage of the agent). Its two [`Half`]s are the two directions: half 0 counts packets from `addr[0]` to `addr[1]`.
 
 use bytemuck::{Pod, Zeroable};
 

@@ -1,15 +1,15 @@
 //! Where things lie in the maps that the kernel programs and the agent share, and the arithmetic of their sizes.
 //! The layout must never change without a new [`ABI_VERSION`].
 //!
-//! Flow table: `2 epochs × CPUs × buckets per region` buckets of 1,024 bytes (4 flows), two of them an element. A region belongs to one CPU
-//! in one epoch; only that CPU writes it, so there are no atomics and no lost updates. With the default budget of
-//! 64 MiB a region has 64 MiB / (2 × CPUs × 1 KiB) buckets, rounded down to a power of two:
+//! Flow table: `2 epochs × CPUs × buckets per region` buckets of 1,024 bytes (4 flows), two of them an element. A region
+//! belongs to one CPU in one epoch; only that CPU writes it, so there are no atomics and no lost updates. With the
+//! default budget of 32 MiB a region has 32 MiB / (2 × CPUs × 1 KiB) buckets, rounded down to a power of two:
 //!
 //! | possible CPUs | buckets per region | flows per region | flow table | overflow sketch | books |
 //! |---|---|---|---|---|---|
-//! | 1 | 32,768 | 131,072 | 64 MiB | 64 KiB | 8.4 KiB |
-//! | 8 | 4,096 | 16,384 | 64 MiB | 512 KiB | 67 KiB |
-//! | 128 | 256 | 1,024 | 64 MiB | 8 MiB | 1.1 MiB |
+//! | 1 | 16,384 | 65,536 | 32 MiB | 64 KiB | 8.4 KiB |
+//! | 8 | 2,048 | 8,192 | 32 MiB | 512 KiB | 67 KiB |
+//! | 128 | 128 | 512 | 32 MiB | 8 MiB | 1.1 MiB |
 
 use bytemuck::{Pod, Zeroable};
 
@@ -112,10 +112,10 @@ mod tests {
 
     #[test]
     fn the_documented_sizes_are_the_computed_ones() {
-        for (cpus, buckets) in [(1, 32_768), (8, 4_096), (128, 256)] {
-            let layout = Layout::fit(64 << 20, cpus);
+        for (cpus, buckets) in [(1, 16_384), (8, 2_048), (128, 128)] {
+            let layout = Layout::fit(32 << 20, cpus);
             assert_eq!(layout.buckets, buckets);
-            assert_eq!(u64::from(layout.table_entries()) * 2048, 64 << 20);
+            assert_eq!(u64::from(layout.table_entries()) * 2048, 32 << 20);
         }
     }
 

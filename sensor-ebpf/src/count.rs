@@ -80,7 +80,7 @@ pub fn xdp(ctx: &XdpContext, frags: bool) {
         // SAFETY: the context is the program's own.
         (unsafe { bpf_xdp_get_buff_len(ctx.ctx) }) as u32
     } else {
-        bytes.len()
+        bytes.linear_len()
     };
     let start = start(slot);
     let frame = Frame {

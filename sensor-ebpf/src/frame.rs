@@ -21,7 +21,7 @@ impl Bytes {
 
     /// Linear bytes.
     #[inline(always)]
-    pub fn len(&self) -> u32 {
+    pub fn linear_len(&self) -> u32 {
         (self.end - self.data) as u32
     }
 }

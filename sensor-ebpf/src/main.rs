@@ -6,6 +6,10 @@
 fn main() {}
 
 #[cfg(target_arch = "bpf")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that aya's attributes want"
+)]
 mod programs {
     use aya_ebpf::{
         bindings::xdp_action::XDP_PASS,

@@ -15,8 +15,8 @@ use support::{cpu_ns, least, median, pin};
 const ROUNDS: usize = 21;
 /// Room for 100,000 flows on one CPU; the peers' maps were as large as their flows, too.
 const ROOMY: u64 = 256 << 20;
-/// The default budget: 65,536 flows for each of two CPUs.
-const DEFAULT: u64 = 64 << 20;
+/// The default budget: 32,768 flows for each of two CPUs.
+const DEFAULT: u64 = 32 << 20;
 
 /// One column: flows, order, table, packets per round, and what fills the table before.
 struct Column {

@@ -180,8 +180,9 @@ fn play_lab() -> Result<()> {
         binary,
         once: true,
         limit: None,
-        learn: Duration::from_mins(1),
-        ordinary: Duration::from_mins(1),
+        // Shorter than `lab --once` by default, so that a warm run of everything stays below five minutes.
+        learn: Duration::from_secs(40),
+        ordinary: Duration::from_secs(40),
         window: Duration::from_secs(2),
         seed: 1,
         port: 0,

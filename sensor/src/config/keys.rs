@@ -202,7 +202,7 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "table_bytes",
         env: "SENSOR_TABLE_BYTES",
-        default: "\"64MiB\"",
+        default: "\"32MiB\"",
         values: "1MiB to 16GiB",
         help: "Memory for the kernel's flow tables, for all CPUs together.",
         reloads: false,

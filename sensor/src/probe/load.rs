@@ -45,7 +45,7 @@ pub struct ProbeSettings {
 impl Default for ProbeSettings {
     fn default() -> Self {
         Self {
-            table_bytes: 64 << 20,
+            table_bytes: 32 << 20,
             mode: AttachMode::Auto,
             egress: true,
             kernel_log: true,

@@ -93,7 +93,7 @@ pub struct Flow {
     pub prior_last_ns: u64,
     /// Packets before this window, by half.
     pub prior_packets: [u64; 2],
-    /// The half that opened the flow: see [`Opening`].
+    /// The half that opened the flow: see `Opening`.
     pub initiator: u8,
 }
 
