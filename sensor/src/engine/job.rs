@@ -191,10 +191,10 @@ fn excess(kind: RowKind, feature: &Feature) -> Excess {
     match (kind, feature.name) {
         // A flow can be no older than the time of learning, and go on for days afterwards.
         (RowKind::Flow, "age" | "packets_before" | "silence_before") => Excess::Neither,
-        // A long pause is not a sign of anything; a burst is.
-        (RowKind::Flow, "iat_mean" | "iat_min" | "iat_max") => Excess::Below,
-        // What is known only becomes better known.
-        (RowKind::Flow, "peer_familiarity" | "service_familiarity") => Excess::Below,
+        // A long pause is not a sign of anything, a burst is; what is known only becomes better known.
+        (RowKind::Flow, "iat_mean" | "iat_min" | "iat_max" | "peer_familiarity" | "service_familiarity") => {
+            Excess::Below
+        }
         // In a quiet window, or when traffic is held up, all counts of a host are low at once.
         (RowKind::Host, _) if feature.scale == Scale::Log1p => Excess::Above,
         _ => Excess::Both,

@@ -105,12 +105,7 @@ impl Lab {
 }
 
 fn told(lab: &Lab) -> String {
-    let line = |alert: &Alert| {
-        format!(
-            "{:?} {} p={} {:?}",
-            alert.state, alert.summary, alert.p_value, alert.reasons
-        )
-    };
+    let line = |alert: &Alert| format!("{:?} {} p={}", alert.state, alert.summary, alert.p_value);
     lab.alerts.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 

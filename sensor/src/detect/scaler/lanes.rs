@@ -135,10 +135,6 @@ impl Lanes {
 impl Eight {
     /// Clamped values for the network (0 where absent or unused), and excess, not compressed.
     #[inline(always)]
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "one index into ten arrays of the same length"
-    )]
     fn scale(&self, row: &[f32; WIDE]) -> ([f32; WIDE], [f32; WIDE]) {
         let (mut inputs, mut beyond) = ([0.0; WIDE], [0.0; WIDE]);
         for at in 0..WIDE {
@@ -158,10 +154,6 @@ impl Eight {
 
     /// Adds the squared errors of eight columns: raw values, inputs, products and biases.
     #[inline(always)]
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "one index into six arrays of the same length"
-    )]
     fn add_error(&self, [row, inputs, products, bias]: [&[f32; WIDE]; 4], sums: &mut [f32; WIDE]) {
         for at in 0..WIDE {
             let counts = if row[at].is_nan() { 0 } else { self.active[at] };

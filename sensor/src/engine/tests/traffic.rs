@@ -213,7 +213,7 @@ impl Network {
             1 => say((neighbour, 135), (router, 136), [1, 1]),
             _ => say((neighbour, 143), (v6([0xff, 2], 0x16), 0), [2, 0]),
         }
-        if window % 7 == 0 {
+        if window.is_multiple_of(7) {
             say((router, 134), (all, 133), [1, 0]);
         }
     }
