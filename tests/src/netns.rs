@@ -38,6 +38,8 @@ pub struct LinkCounters {
     pub transmit_packets: u64,
     /// Bytes the interface sent, link headers included.
     pub transmit_bytes: u64,
+    /// Packets it should have sent and did not: a veth counts here what found its peer's ring full.
+    pub transmit_dropped: u64,
 }
 
 impl Netns {
@@ -268,6 +270,8 @@ fn parse_counters(text: &str) -> BTreeMap<String, LinkCounters> {
             _,
             transmit_bytes,
             transmit_packets,
+            _,
+            transmit_dropped,
             ..,
         ] = fields[..]
         {
@@ -276,6 +280,7 @@ fn parse_counters(text: &str) -> BTreeMap<String, LinkCounters> {
                 receive_bytes,
                 transmit_packets,
                 transmit_bytes,
+                transmit_dropped,
             };
             all.insert(name.trim().to_owned(), counters);
         }
