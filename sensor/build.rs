@@ -2,7 +2,7 @@
 //!
 //! This is aya-build's recipe with two more flags, which aya-build 0.2 has no way to pass: the BPF instruction set
 //! v3 (Linux 5.1: 32-bit arithmetic) and plain unaligned packet loads instead of byte by byte, which the verifier
-//! allows on the architectures we support (docs/adr/0001-toolchain.md; 112 -> 97 ns on a hot flow).
+//! allows on the architectures we support (docs/adr/0001-toolchain.md; `sensor_xdp` shrank from 46,520 to 37,888 translated bytes).
 //! `RUSTC_BOOTSTRAP` is set for the BPF child build only: `-Z build-std=core` is all it is needed for.
 
 use std::{env, error::Error, fs, path::PathBuf, process::Command};
