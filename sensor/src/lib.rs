@@ -5,6 +5,7 @@
 //! [`metrics`], [`http`] and [`service`] are the rim. ARCHITECTURE.md states the invariants; a test enforces them.
 
 pub mod alert;
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod detect;
