@@ -3,5 +3,7 @@
 
 pub mod clock;
 pub mod feed;
+pub mod stream;
 
 pub use feed::{ClosedWindow, Feed, FeedSettings};
+pub use stream::{Unwatched, Watch, stream};
