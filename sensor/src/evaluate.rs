@@ -4,4 +4,5 @@
 pub mod curves;
 pub mod events;
 pub mod labeller;
+pub mod run;
 pub mod tally;
