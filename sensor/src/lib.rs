@@ -16,6 +16,7 @@ pub mod http;
 pub mod metrics;
 pub mod model;
 pub mod probe;
+pub mod replay;
 pub mod service;
 pub mod sink;
 pub mod source;
