@@ -12,6 +12,7 @@ pub mod detect;
 pub mod doctor;
 pub mod engine;
 pub mod features;
+pub mod flows;
 pub mod http;
 pub mod metrics;
 pub mod model;
