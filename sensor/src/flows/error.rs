@@ -3,6 +3,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::cli::exit;
+
 /// A flow file that cannot be written or must not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FlowsError {
@@ -58,6 +60,15 @@ pub enum FlowsError {
 }
 
 impl FlowsError {
+    /// Exit code of the contract: wrong usage, failed while working, or an input that cannot be used.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Suffix { .. } => exit::USAGE,
+            Self::Io { op, .. } if *op == "write" => exit::FAILED,
+            _ => exit::INPUT,
+        }
+    }
+
     /// Whether the reader of our output has gone away (`| head`), which is no failure.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)

@@ -103,8 +103,7 @@ impl<R: Read> JsonReader<R> {
             };
             let value = match token {
                 Token::Null => return Ok(()),
-                Token::Number(text) => text::parse(column.kind, text),
-                Token::Text(text) => text::parse(column.kind, text),
+                Token::Number(text) | Token::Text(text) => text::parse(column.kind, text),
             };
             let shown = match token {
                 Token::Null => "null",

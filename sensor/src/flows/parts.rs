@@ -234,7 +234,7 @@ impl WindowKey {
 pub(super) fn window(key: &WindowKey, rows: Vec<ReadRow>) -> StoredWindow {
     let (mut flows, mut hosts): (Vec<_>, Vec<_>) =
         rows.into_iter().partition(|row| row.kind == RowKind::Flow);
-    flows.sort_by(|a, b| a.key.flow.cmp(&b.key.flow));
+    flows.sort_by_key(|row| row.key.flow);
     hosts.sort_by_key(|row| row.key.initiator);
     let host_facts = hosts.iter().map(|row| row.facts).collect();
     StoredWindow {

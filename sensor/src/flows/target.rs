@@ -131,7 +131,7 @@ impl Write for Target {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.as_mut().map_or(Ok(()), |out| out.flush())
+        self.out.as_mut().map_or(Ok(()), Write::flush)
     }
 }
 

@@ -45,7 +45,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 /// A value from its text.
-pub(super) fn parse<'a>(kind: ColumnType, text: &'a str) -> Result<Value<'a>, Misfit> {
+pub(super) fn parse(kind: ColumnType, text: &str) -> Result<Value<'_>, Misfit> {
     match kind {
         // Times are not read back: exact integers stand beside them.
         ColumnType::Text | ColumnType::Time => Ok(Value::Text(text)),

@@ -53,7 +53,7 @@ pub struct FlowWriter {
 #[derive(Debug)]
 enum Encoder {
     Parquet(Box<ParquetWriter<Target>>),
-    Csv(CsvWriter<Target>),
+    Csv(Box<CsvWriter<Target>>),
     Json(JsonWriter<Target>),
 }
 
@@ -92,7 +92,7 @@ impl FlowWriter {
             Format::Parquet => {
                 ParquetWriter::new(target, origin).map(|writer| Encoder::Parquet(Box::new(writer)))
             }
-            Format::Csv => CsvWriter::new(target).map(Encoder::Csv),
+            Format::Csv => CsvWriter::new(target).map(|writer| Encoder::Csv(Box::new(writer))),
             Format::JsonLines => Ok(Encoder::Json(JsonWriter::new(target))),
         };
         Ok(Self {

@@ -21,6 +21,7 @@ const VLAN_ID: u16 = 0xfff;
 pub(super) fn columns() -> Vec<Column> {
     let mut columns = ends();
     columns.extend(layers());
+    columns.extend(tunnels());
     columns
 }
 
@@ -111,7 +112,7 @@ fn ends() -> Vec<Column> {
 }
 
 fn layers() -> Vec<Column> {
-    use ColumnType::{Int32, Int64, Text};
+    use ColumnType::{Int32, Text};
     vec![
         column(
             "network",
@@ -185,6 +186,12 @@ fn layers() -> Vec<Column> {
                 Ok(())
             }),
         ),
+    ]
+}
+
+fn tunnels() -> Vec<Column> {
+    use ColumnType::{Int64, Text};
+    vec![
         column(
             "tunnel",
             Text,

@@ -143,7 +143,7 @@ fn window() -> impl Strategy<Value = WindowRows> {
     let flows = prop::collection::vec((flow_row(), values(RowKind::Flow.width())), 0..4);
     let hosts = prop::collection::vec((address(), facts(), values(RowKind::Host.width())), 1..3);
     (flows, hosts, 0.0..=1.0_f32, any::<u32>()).prop_map(|(mut flows, mut hosts, coverage, over)| {
-        flows.sort_by(|a, b| a.0.flow.cmp(&b.0.flow));
+        flows.sort_by_key(|row| row.0.flow);
         hosts.sort_by_key(|host| host.0);
         let (mut flow, mut host) = (Rows::empty(RowKind::Flow), Rows::empty(RowKind::Host));
         for (key, values) in flows {
