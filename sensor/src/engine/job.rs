@@ -38,6 +38,16 @@ pub enum TrainError {
         /// How much is needed.
         need: u64,
     },
+    /// The traffic ended before learning did.
+    #[error(
+        "the traffic ended while learning went on: {have_s} s of {need_s} s; learn for a shorter time (`--learn`) or from more traffic"
+    )]
+    TooShort {
+        /// Seconds learned from.
+        have_s: u64,
+        /// Seconds asked for.
+        need_s: u64,
+    },
     /// The tensor library failed.
     #[error("training failed in the tensor library: {source}; this is a defect, please report it")]
     Tensor {
@@ -62,6 +72,16 @@ pub struct TrainingJob {
 }
 
 impl TrainingJob {
+    /// A training on what was learned from windows of this length.
+    pub fn new(learned: Learned, seed: u64, window_ns: u64, parent: Option<String>) -> Self {
+        Self {
+            learned,
+            seed,
+            window_ns,
+            parent,
+        }
+    }
+
     /// Flow rows and host rows it will learn from.
     pub fn rows(&self) -> [usize; 2] {
         [
