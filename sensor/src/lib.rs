@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod engine;
 pub mod evaluate;
 pub mod features;
+pub mod flows;
 pub mod http;
 pub mod labels;
 pub mod metrics;
