@@ -182,9 +182,7 @@ fn main() {
         scoring.push(per(cpu_ns() - began, rows.flow.len()));
         black_box(&scores);
     }
-    let scoring_ns = median(&scoring);
-    line("score of a flow row", scoring_ns);
-    beside_onnx_runtime(rows.flow.width, scoring_ns);
+    beside_onnx_runtime(rows.flow.width, median(&scoring));
     engine.install(model);
     let mut whole = Vec::new();
     for _ in 0..5 {
@@ -209,8 +207,9 @@ fn main() {
     training(&rows.flow);
 }
 
-/// The network's part in a score, and the same network in ONNX Runtime.
+/// What a score takes, the network's part in it, and the same network in ONNX Runtime.
 fn beside_onnx_runtime(width: usize, scoring_ns: f64) {
+    line("score of a flow row", scoring_ns);
     let network_ns = network(width);
     line("of it the network", network_ns);
     match onnx_runtime(width) {
