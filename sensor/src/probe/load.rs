@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 use aya::{
     Ebpf, EbpfLoader,
     maps::Map,
-    programs::{ProgramError, SchedClassifier, Xdp},
+    programs::{Program, ProgramError, SchedClassifier, Xdp},
 };
 use sensor_common::{
     counter::IfaceCounters,
@@ -88,20 +88,40 @@ pub(super) const PROGRAMS: [(&str, bool); 4] = [
 ];
 
 impl Probe {
-    /// Loads the programs and maps the tables.
+    /// Maps the tables and loads the programs that most interfaces take; the others are loaded when an interface
+    /// needs them ([`Self::attach`]), because the verifier's work is most of the time to start.
     ///
     /// # Errors
     /// Missing privilege or kernel feature, with the way out.
     pub fn load(settings: &ProbeSettings) -> Result<(Self, Drainer), ProbeError> {
-        Self::load_object(OBJECT, settings)
+        let (mut probe, drainer) = Self::prepare(OBJECT, settings)?;
+        probe.need(if settings.mode == AttachMode::Tcx {
+            "sensor_ingress"
+        } else {
+            "sensor_xdp"
+        })?;
+        if settings.egress {
+            probe.need("sensor_egress")?;
+        }
+        Ok((probe, drainer))
     }
 
-    /// Loads another build of the programs (benchmarks).
+    /// Loads all programs of a build, for benchmarks and for tests that run programs without attaching them.
     ///
     /// # Errors
     /// As [`Self::load`].
     #[doc(hidden)]
     pub fn load_object(object: &[u8], settings: &ProbeSettings) -> Result<(Self, Drainer), ProbeError> {
+        let (mut probe, drainer) = Self::prepare(object, settings)?;
+        let names: Vec<String> = probe.ebpf.programs().map(|(name, _)| name.to_owned()).collect();
+        for name in &names {
+            probe.need(name)?;
+        }
+        Ok((probe, drainer))
+    }
+
+    /// Makes the maps; no program is loaded yet.
+    fn prepare(object: &[u8], settings: &ProbeSettings) -> Result<(Self, Drainer), ProbeError> {
         kernel::raise_memlock();
         let layout = Layout::fit(settings.table_bytes, kernel::possible_cpus()?);
         let pairs = layout.pairs();
@@ -140,10 +160,6 @@ impl Probe {
             layout,
             GracePeriod::choose()?,
         )?;
-        let names: Vec<String> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
-        for name in &names {
-            load_program(&mut ebpf, name)?;
-        }
         let log = settings
             .kernel_log
             .then(|| KernelLog::new(&mut ebpf))
@@ -161,6 +177,22 @@ impl Probe {
             },
             drainer,
         ))
+    }
+
+    /// Loads a program if it is not loaded yet.
+    pub(super) fn need(&mut self, name: &str) -> Result<(), ProbeError> {
+        let Some(program) = self.ebpf.program_mut(name) else {
+            return Err(ProbeError::Object { what: "programs" });
+        };
+        if program.fd().is_ok() {
+            return Ok(());
+        }
+        match program {
+            Program::Xdp(program) => program.load(),
+            Program::SchedClassifier(program) => program.load(),
+            _ => Err(ProgramError::UnexpectedProgramType),
+        }
+        .map_err(|error| ProbeError::program(name, &error))
     }
 
     /// What is attached where.
@@ -203,7 +235,7 @@ impl Probe {
         sum
     }
 
-    /// Run time of the programs; zero while the kernel's statistics are off.
+    /// Run time of the programs that are loaded; zero while the kernel's statistics are off.
     pub fn program_stats(&self) -> Vec<ProgramStats> {
         let mut stats = Vec::new();
         for (name, is_xdp) in PROGRAMS {
@@ -270,26 +302,6 @@ fn initialise(control: &Mapping<Control>, seed: Seed) -> Result<(), ProbeError> 
     element.abi = ABI_VERSION;
     element.seed = seed;
     Ok(())
-}
-
-fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), ProbeError> {
-    let Some(program) = ebpf.program_mut(name) else {
-        return Err(ProbeError::Object { what: "programs" });
-    };
-    let loaded = match program {
-        aya::programs::Program::Xdp(program) => program.load(),
-        aya::programs::Program::SchedClassifier(program) => program.load(),
-        _ => Err(ProgramError::UnexpectedProgramType),
-    };
-    match loaded {
-        // Kernels before 5.18 know no frames of several buffers; such an interface then has the TC hook.
-        Err(error) if name == "sensor_xdp_frag" && !kernel::at_least(5, 18) => {
-            tracing::debug!(%error, "XDP for frames of several buffers is not available");
-            Ok(())
-        }
-        Err(error) => Err(ProbeError::program(name, &error)),
-        Ok(()) => Ok(()),
-    }
 }
 
 fn map<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<std::os::fd::BorrowedFd<'a>, ProbeError> {
