@@ -1,7 +1,7 @@
 //! Loads the object and its programs, sizes the maps, and hands the tables to a [`Drainer`].
 //! It must never leave anything behind in the kernel: maps and programs live as long as these values.
 
-use std::os::fd::AsFd as _;
+use std::{os::fd::AsFd as _, panic::resume_unwind, thread};
 
 use aya::{
     Ebpf, EbpfLoader,
@@ -95,14 +95,13 @@ impl Probe {
     /// Missing privilege or kernel feature, with the way out.
     pub fn load(settings: &ProbeSettings) -> Result<(Self, Drainer), ProbeError> {
         let (mut probe, drainer) = Self::prepare(OBJECT, settings)?;
-        probe.need(if settings.mode == AttachMode::Tcx {
+        let ingress = if settings.mode == AttachMode::Tcx {
             "sensor_ingress"
         } else {
             "sensor_xdp"
-        })?;
-        if settings.egress {
-            probe.need("sensor_egress")?;
-        }
+        };
+        let egress = settings.egress.then_some("sensor_egress");
+        probe.need(|name| name == ingress || Some(name) == egress)?;
         Ok((probe, drainer))
     }
 
@@ -113,10 +112,7 @@ impl Probe {
     #[doc(hidden)]
     pub fn load_object(object: &[u8], settings: &ProbeSettings) -> Result<(Self, Drainer), ProbeError> {
         let (mut probe, drainer) = Self::prepare(object, settings)?;
-        let names: Vec<String> = probe.ebpf.programs().map(|(name, _)| name.to_owned()).collect();
-        for name in &names {
-            probe.need(name)?;
-        }
+        probe.need(|_| true)?;
         Ok((probe, drainer))
     }
 
@@ -179,20 +175,20 @@ impl Probe {
         ))
     }
 
-    /// Loads a program if it is not loaded yet.
-    pub(super) fn need(&mut self, name: &str) -> Result<(), ProbeError> {
-        let Some(program) = self.ebpf.program_mut(name) else {
-            return Err(ProbeError::Object { what: "programs" });
-        };
-        if program.fd().is_ok() {
-            return Ok(());
-        }
-        match program {
-            Program::Xdp(program) => program.load(),
-            Program::SchedClassifier(program) => program.load(),
-            _ => Err(ProgramError::UnexpectedProgramType),
-        }
-        .map_err(|error| ProbeError::program(name, &error))
+    /// Loads the wanted programs that are not loaded yet, side by side: each keeps the verifier busy for a while.
+    pub(super) fn need(&mut self, wanted: impl Fn(&str) -> bool) -> Result<(), ProbeError> {
+        thread::scope(|scope| {
+            let missing = self
+                .ebpf
+                .programs_mut()
+                .filter(|(name, program)| wanted(name) && program.fd().is_err());
+            let loads: Vec<_> = missing
+                .map(|(name, program)| scope.spawn(move || load_program(name, program)))
+                .collect();
+            loads
+                .into_iter()
+                .try_for_each(|load| load.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        })
     }
 
     /// What is attached where.
@@ -302,6 +298,15 @@ fn initialise(control: &Mapping<Control>, seed: Seed) -> Result<(), ProbeError> 
     element.abi = ABI_VERSION;
     element.seed = seed;
     Ok(())
+}
+
+fn load_program(name: &str, program: &mut Program) -> Result<(), ProbeError> {
+    match program {
+        Program::Xdp(program) => program.load(),
+        Program::SchedClassifier(program) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+    .map_err(|error| ProbeError::program(name, &error))
 }
 
 fn map<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<std::os::fd::BorrowedFd<'a>, ProbeError> {
