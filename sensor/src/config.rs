@@ -20,6 +20,8 @@ pub use pattern::Pattern;
 pub use reload::{Change, changes};
 use value::Value;
 
+use crate::detect::scorer::DetectorKind;
+
 /// Where the file is looked for when neither `-c` nor `SENSOR_CONFIG` names one.
 pub const DEFAULT_FILE: &str = "/etc/sensor/sensor.toml";
 
@@ -92,6 +94,8 @@ pub struct Settings {
     pub kernel_log: bool,
     /// False alarms a day that the operator accepts.
     pub alarm_budget_per_day: f64,
+    /// What is learned when there is no model.
+    pub detector: DetectorKind,
     /// Seed of everything random; `None` draws one at start.
     pub seed: Option<u64>,
     /// Where incidents go.
@@ -132,6 +136,7 @@ impl Settings {
             egress: false,
             kernel_log: false,
             alarm_budget_per_day: 0.0,
+            detector: DetectorKind::default(),
             seed: None,
             alerts: Alerts::default(),
             log_level: String::new(),

@@ -6,18 +6,20 @@
 //! - [`network`]: the autoencoder's shape, seeded start and forward pass.
 //! - [`train`]: trimmed, early-stopped, reproducible training.
 //! - [`autoencoder`]: scaler and network together: batch scores and per-feature explanations.
+//! - [`kmeans`], [`forest`]: the other detectors.
+//! - [`scorer`]: the detectors of a model as one score.
 //! - [`tail`]: conformal p-values and the generalised Pareto tail.
 //! - [`calibrate`]: families of traffic, alarm units and the alarm budget.
 
 pub mod autoencoder;
 pub mod calibrate;
+pub mod forest;
+pub mod kmeans;
 pub mod network;
 pub mod scaler;
+pub mod scorer;
 pub mod tail;
 pub mod train;
-
-/// Name of the detector in manifests, metrics and alerts.
-pub const DETECTOR: &str = "autoencoder";
 
 /// The seeded generator used for all random choices of this module: the same stream on every platform.
 pub type Seeded = rand_chacha::ChaCha8Rng;

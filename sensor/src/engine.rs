@@ -2,6 +2,7 @@
 //! elsewhere) → detecting. No I/O, no clock, no threads: wall times come with the windows, and replaying a capture
 //! twice gives identical outcomes. It must never stop counting because there is nothing to detect with.
 
+mod fit;
 pub mod job;
 mod judge;
 mod learned;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use crate::alert::incident::{IncidentSettings, Incidents};
 use crate::detect::calibrate::Threshold;
+use crate::detect::scorer::DetectorKind;
 use crate::features::{Extractor, ExtractorSettings, WindowRows};
 use crate::model::Model;
 use crate::window::Window;
@@ -46,6 +48,8 @@ pub struct EngineSettings {
     pub incidents: IncidentSettings,
     /// The feature stage.
     pub extractor: ExtractorSettings,
+    /// What to learn.
+    pub detector: DetectorKind,
 }
 
 /// Where in its life the engine is.
@@ -175,12 +179,14 @@ impl Engine {
         self.phase = Phase::Calibrating;
         self.problem = None;
         let learned = core::mem::replace(&mut self.learned, Learned::new(self.settings.seed));
-        Some(TrainingJob {
+        Some(TrainingJob::new(
             learned,
-            seed: self.settings.seed,
-            window_ns: self.settings.window_ns,
-            parent: None,
-        })
+            self.settings.detector,
+            Vec::new(),
+            self.settings.seed,
+            self.settings.window_ns,
+            None,
+        ))
     }
 
     /// Why there is no model, at the end of all traffic.

@@ -65,6 +65,14 @@ pub struct Labels {
 }
 
 impl Labels {
+    /// No labels: everything is benign.
+    pub fn none() -> Self {
+        Self {
+            names: Vec::new(),
+            form: Form::Frames(BTreeMap::new()),
+        }
+    }
+
     /// Reads a label file.
     ///
     /// # Errors

@@ -1,22 +1,22 @@
-//! A trained model as a value: two autoencoders, their calibration, and where they came from.
+//! A trained model as a value: the detectors for both kinds of rows, their calibration, and where they came from.
 //! [`files`] saves and loads it as a self-describing directory. It must never be used when anything about it is odd:
 //! loading refuses, naming the file, the cause and the fix.
 
 pub mod error;
 pub mod files;
 pub mod manifest;
+mod tensors;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::detect::autoencoder::Autoencoder;
 use crate::detect::calibrate::Calibration;
 use crate::detect::hex;
+use crate::detect::scorer::{DetectorKind, Scorer};
 use crate::detect::tail::PValue;
 use crate::detect::train::LossCurve;
 use crate::features::{Family, RowKind, Rows, schema_hash};
 
-pub use crate::detect::DETECTOR;
 pub use error::ModelError;
 
 /// How one of the two networks was trained.
@@ -60,14 +60,31 @@ pub struct Model {
     pub parent: Option<String>,
     /// Wall time of training, Unix nanoseconds.
     pub created_ns: i64,
-    /// Autoencoder over flow rows.
-    pub flow: Autoencoder,
-    /// Autoencoder over host rows.
-    pub host: Autoencoder,
+    /// What it detects with.
+    pub kind: DetectorKind,
+    /// Names of the classes that a forest tells apart, benign not among them.
+    pub classes: Vec<String>,
+    /// Detectors over flow rows.
+    pub flow: Scorer,
+    /// Detectors over host rows.
+    pub host: Scorer,
     /// Families, units and thresholds.
     pub calibration: Calibration,
     /// How it was trained.
     pub training: Training,
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// What it detects with.
+    pub detector: DetectorKind,
+    /// Names of the classes of labelled rows, benign not among them.
+    pub classes: Vec<String>,
+    /// Id of the model this one replaces.
+    pub parent: Option<String>,
+    /// Wall time of training, Unix nanoseconds.
+    pub created_ns: i64,
 }
 
 impl Model {
@@ -76,26 +93,32 @@ impl Model {
     /// # Errors
     /// If the weights cannot be read back from candle.
     pub fn new(
-        parts: (Autoencoder, Autoencoder),
+        parts: (Scorer, Scorer),
         calibration: Calibration,
         training: Training,
-        parent: Option<String>,
-        created_ns: i64,
+        origin: Origin,
     ) -> candle_core::Result<Self> {
         let (flow, host) = parts;
         let mut hash = Sha256::new();
         hash.update(schema_hash().as_bytes());
-        for detector in [&flow, &host] {
-            for value in detector.network().values()? {
-                hash.update(value.to_le_bytes());
+        for scorer in [&flow, &host] {
+            for array in tensors::of_scorer(scorer)? {
+                hash.update(array.bytes());
             }
         }
         hash.update(serde_json::to_vec(&calibration).unwrap_or_default());
-        let id = format!("ae-{}", hex(&hash.finalize()).get(..12).unwrap_or_default());
+        let digest = hex(&hash.finalize());
+        let id = format!(
+            "{}-{}",
+            origin.detector.prefix(),
+            digest.get(..12).unwrap_or_default()
+        );
         Ok(Self {
             id,
-            parent,
-            created_ns,
+            parent: origin.parent,
+            created_ns: origin.created_ns,
+            kind: origin.detector,
+            classes: origin.classes,
             flow,
             host,
             calibration,
@@ -103,8 +126,8 @@ impl Model {
         })
     }
 
-    /// The autoencoder for a kind of row.
-    pub fn detector(&self, kind: RowKind) -> &Autoencoder {
+    /// The detectors for a kind of row.
+    pub fn scorer(&self, kind: RowKind) -> &Scorer {
         match kind {
             RowKind::Flow => &self.flow,
             RowKind::Host => &self.host,
@@ -115,7 +138,7 @@ impl Model {
 /// Score of one row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowScore {
-    /// Reconstruction error with the excess beyond the range of training.
+    /// Score of the model's detectors.
     pub score: f32,
     /// Score relative to the row's kind of traffic: 1 is its 90 % quantile in calibration.
     pub strength: f32,
@@ -129,7 +152,8 @@ impl Model {
     pub fn score_batch(&self, rows: &Rows, out: &mut Vec<RowScore>) -> candle_core::Result<()> {
         out.clear();
         let mut scores = Vec::new();
-        self.detector(rows.kind).score(&rows.values, &mut scores)?;
+        let families = rows.keys.iter().map(|key| key.family as usize);
+        self.scorer(rows.kind).score(&rows.values, families, &mut scores)?;
         let pool = pool_index(rows.kind);
         out.extend(scores.iter().zip(&rows.keys).map(|(score, key)| RowScore {
             score: *score,

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod drive;
 pub mod feed;
+pub mod lessons;
 pub mod outputs;
 pub mod scan;
 pub mod stream;

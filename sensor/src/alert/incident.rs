@@ -55,6 +55,8 @@ pub struct Sighting {
     pub service: (u8, u16),
     /// Score of the strongest row.
     pub score: f64,
+    /// Score of each detector for that row.
+    pub detectors: BTreeMap<String, f64>,
     /// p-value of the strongest host.
     pub p_value: f64,
     /// Flagged hosts.
@@ -318,7 +320,7 @@ impl Incident {
             technique: told.behaviour.technique().map(str::to_owned),
             community_ids: self.community_ids.clone(),
             model: model.to_owned(),
-            detectors: BTreeMap::from([(crate::detect::DETECTOR.to_owned(), told.score)]),
+            detectors: told.detectors.clone(),
             sensor: sensor.to_owned(),
             interface: told.interface.clone(),
         }

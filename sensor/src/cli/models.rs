@@ -95,7 +95,7 @@ fn list(state_dir: &Path) -> Result<u8, Failure> {
                     model.id,
                     created(&model),
                     model.training.windows,
-                    model::DETECTOR
+                    model.kind.label()
                 );
             }
             Err(cause) => {
@@ -115,7 +115,7 @@ fn describe(directory: &Path, model: &Model) -> String {
     };
     line("directory", &directory.display());
     line("id", &model.id);
-    line("detector", &model::DETECTOR);
+    line("detector", &model.kind.label());
     line("created", &created(model));
     line("replaces", &model.parent.as_deref().unwrap_or("nothing"));
     line("seed", &model.training.seed);

@@ -39,6 +39,27 @@ impl Progress {
         Self { bar }
     }
 
+    /// A bar over a share of some work.
+    pub(super) fn share(what: &'static str) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self {
+                bar: ProgressBar::hidden(),
+            };
+        }
+        let bar = ProgressBar::new(1000);
+        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {percent:>3} %  {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(what);
+        Self { bar }
+    }
+
+    /// Shows a share from 0 to 1.
+    pub(super) fn show_share(&self, share: f64) {
+        self.bar.set_position((share * 1000.0) as u64);
+    }
+
     /// Shows what was read.
     pub(super) fn show(&self, captures: &Captures) {
         self.bar.set_position(captures.bytes_read());

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     Failure, exit,
@@ -11,20 +11,48 @@ use super::{
 };
 use crate::{
     capture::Captures,
-    engine::{Learned, TrainingJob},
-    features::Extractor,
+    detect::scorer::DetectorKind,
+    labels::Labels,
     model,
     replay::{
-        Feed, ReplayError, Unwatched,
-        drive::{extractor_settings, feed_settings},
-        stream,
+        ReplayError,
+        lessons::{Lessons, learn},
+        scan::{Rereadable, scan},
     },
 };
 
 pub(super) const EXAMPLES: &str = "Examples:
   sensor train monday.pcap tuesday.pcap -o model
+  sensor train --detector forest --labels labels.csv attacks.pcap -o forest
   sensor evaluate --model model --labels labels.csv attack-day.pcap
-  sensor run --model model";
+  sensor run --model model
+
+With --labels, malicious rows are left out of what autoencoder and k-means learn as normal, and a forest learns their
+classes. Labels are CSV: `frame,label` or `start,end,src,dst,src_port,dst_port,proto,label`.";
+
+/// Values of `--detector`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Which {
+    /// Reconstruction error of a neural network
+    Autoencoder,
+    /// Distance to the nearest cluster
+    Kmeans,
+    /// Decision trees; needs --labels
+    Forest,
+    /// All that the data allow
+    Ensemble,
+}
+
+impl From<Which> for DetectorKind {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::Autoencoder => Self::Autoencoder,
+            Which::Kmeans => Self::Kmeans,
+            Which::Forest => Self::Forest,
+            Which::Ensemble => Self::Ensemble,
+        }
+    }
+}
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct Train {
@@ -34,36 +62,47 @@ pub(super) struct Train {
     /// Directory of the new model
     #[arg(short, long, value_name = "MODEL_DIR")]
     output: PathBuf,
+    /// What to learn
+    #[arg(long, value_enum, value_name = "DETECTOR", default_value = "ensemble")]
+    detector: Which,
+    /// Which packets are malicious
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     #[command(flatten)]
     offline: Offline,
 }
 
 pub(super) fn run(train: &Train, format: Option<&String>) -> Result<u8, Failure> {
     let settings = train.offline.loader(format).load()?;
-    let seed = train.offline.seed(&settings);
-    let mut captures = Captures::open(&train.inputs).map_err(ReplayError::from)?;
-    let mut feed = Feed::new(&feed_settings(&settings, seed));
-    let mut extractor = Extractor::new(&extractor_settings(&settings), seed);
-    let mut learned = Learned::new(seed);
+    let labels = train.labels.as_deref().map(Labels::open).transpose()?;
+    let rereadable = Rereadable::of(&train.inputs)?;
+    let before = match &labels {
+        Some(labels) if labels.by_frame() && train.inputs.len() > 1 => scan(rereadable.paths())?.before,
+        _ => Vec::new(),
+    };
+    let captures = Captures::open(rereadable.paths()).map_err(ReplayError::from)?;
     let bar = Progress::over(&captures, "read");
-    stream(
-        &mut captures,
-        &mut feed,
-        Unwatched,
-        &mut |captures| bar.show(captures),
-        &mut |closed, ()| {
-            learned.add(&extractor.rows(&closed.window), closed.wall_end_ns);
-            std::ops::ControlFlow::Continue(())
-        },
-    )
-    .map_err(|source| ReplayError::Thread { source })?;
+    let lessons = Lessons {
+        labels: labels.as_ref(),
+        before: &before,
+        settings: &settings,
+        seed: train.offline.seed(&settings),
+        detector: train.detector.into(),
+    };
+    let (job, report) = learn(captures, &lessons, &mut |captures| bar.show(captures))?;
     bar.done();
-    let window_ns = settings.window.as_nanos() as u64;
-    let model = TrainingJob::new(learned, seed, window_ns, None)
-        .run(&mut |_| ())
+    for warning in report.warnings() {
+        eprintln!("{warning}");
+    }
+    let [flows, hosts] = job.rows();
+    eprintln!("learning from {flows} flow rows and {hosts} host rows");
+    let bar = Progress::share("train");
+    let model = job
+        .run(&mut |share| bar.show_share(share))
         .map_err(ReplayError::from)?;
+    bar.done();
     model::files::save(&model, &train.output)
         .map_err(|cause| Failure::new(exit::FAILED, cause.to_string()))?;
     eprintln!("model {} in {}", model.id, train.output.display());
-    Ok(offline::code(&captures.report()))
+    Ok(offline::code(&report))
 }

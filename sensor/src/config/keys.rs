@@ -3,6 +3,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use crate::detect::scorer::DetectorKind;
+
 use super::{
     Alerts, Attach, LogFormat, Settings,
     value::{Value, format_bytes, format_duration},
@@ -72,6 +74,13 @@ fn path(value: &Value) -> Result<PathBuf, String> {
         text => Ok(PathBuf::from(text)),
     }
 }
+
+/// A forest learns from labels, which live traffic has none of.
+const DETECTOR: [(&str, DetectorKind); 3] = [
+    ("autoencoder", DetectorKind::Autoencoder),
+    ("kmeans", DetectorKind::Kmeans),
+    ("ensemble", DetectorKind::Ensemble),
+];
 
 const ATTACH: [(&str, Attach); 4] = [
     ("auto", Attach::Auto),
@@ -274,6 +283,16 @@ pub const KEYS: &[Key] = &[
                 .map(|budget| s.alarm_budget_per_day = budget)
         },
         get: |s| s.alarm_budget_per_day.to_string(),
+    },
+    Key {
+        name: "detector",
+        env: "SENSOR_DETECTOR",
+        default: "\"ensemble\"",
+        values: "`autoencoder`, `kmeans`, `ensemble`",
+        help: "What is learned when there is no model: a neural network, clusters, or both with the mean of their scores.",
+        reloads: false,
+        set: |s, v| one_of(v, &DETECTOR).map(|detector| s.detector = detector),
+        get: |s| name_of(s.detector, &DETECTOR),
     },
     Key {
         name: "seed",

@@ -24,12 +24,12 @@ const MAX_UNIT_ROWS: usize = 32;
 /// At most this share of calibration units may be set aside as foreign (an attack during learning).
 const MAX_FOREIGN_SHARE: f64 = 0.05;
 /// No threshold below this many times the 90 % quantile of rows.
-const MIN_THRESHOLD: f64 = 2.0;
-/// Where the data do not reach the rate asked for, no threshold below `MIN_THRESHOLD + PRIOR / √n` for n units, by pool.
-/// What short learning has not seen is mostly the rare but ordinary: a refused connection, a stalled download. Such a
-/// flow row reaches strength 10 to 20 in our synthetic traffic, a host row 5; scans and floods reach hundreds as host
-/// rows. So a single flow needs more to stand out than a whole host.
-const PRIOR: [f64; 2] = [500.0, 100.0];
+const MIN_THRESHOLD: f64 = 1.5;
+/// Where the data do not reach the rate asked for, no threshold below `MIN_THRESHOLD + PRIOR / √n` for n units. What
+/// short learning has not seen is mostly the rare but ordinary: a refused connection, a stalled download.
+const PRIOR: f64 = 15.0;
+/// Nor below the strongest calibration unit by this share of it over √n.
+const BEYOND_LARGEST: f64 = 1.0;
 /// Nanoseconds of a day.
 const DAY_NS: f64 = 86_400e9;
 
@@ -199,8 +199,7 @@ impl Calibration {
         let share = alarm_budget_per_day / self.units.len().max(1) as f64;
         self.units
             .iter()
-            .zip(PRIOR.into_iter().chain(std::iter::repeat(PRIOR[1])))
-            .map(|(units, prior)| self.threshold(units, prior, share))
+            .map(|units| self.threshold(units, share))
             .collect()
     }
 
@@ -208,9 +207,9 @@ impl Calibration {
     ///
     /// Within the data and the reach of the tail model this is the quantile asked for. Beyond it nothing can be
     /// promised from the data, so the threshold is conservative: the quantile at the end of the reach widened by half
-    /// for every further power of ten, and at least the largest calibration strength times `1 + 10/√n` (n units: twice
-    /// it for 100 of them, 1.1 times it for 10,000) and `2 + prior/√n`.
-    fn threshold(&self, units: &Tail, prior: f64, alarm_budget_per_day: f64) -> Threshold {
+    /// for every further power of ten, and at least the largest calibration strength times `1 + 1/√n` (n units) and
+    /// `1.5 + 15/√n`.
+    fn threshold(&self, units: &Tail, alarm_budget_per_day: f64) -> Threshold {
         let windows_per_day = DAY_NS / self.window_ns.max(1) as f64;
         let asked_p = alarm_budget_per_day / (windows_per_day * f64::from(self.units_per_window.max(1.0)));
         let asked_p = asked_p.clamp(1e-12, 0.5);
@@ -222,8 +221,8 @@ impl Calibration {
             if beyond_reach {
                 strength *= 1.0 + 0.5 * (end / asked_p).log10();
             }
-            strength = strength.max(f64::from(units.largest()) * (1.0 + 10.0 / n.sqrt()));
-            strength = strength.max(MIN_THRESHOLD + prior / n.sqrt());
+            strength = strength.max(f64::from(units.largest()) * (1.0 + BEYOND_LARGEST / n.sqrt()));
+            strength = strength.max(MIN_THRESHOLD + PRIOR / n.sqrt());
         }
         Threshold {
             strength: strength.max(MIN_THRESHOLD),

@@ -1,21 +1,18 @@
 //! Training as a job of its own: everything it needs is inside, so that the caller can run it on any thread. Reproducible
 //! from the learned rows and the seed. It must never train on the stretches of time it calibrates on.
 
-use crate::detect::autoencoder::Autoencoder;
-use crate::detect::calibrate::{Calibration, ScoredRow};
-use crate::detect::scaler::{ColumnKind, Excess, Scaler};
-use crate::detect::train::{ScaledRows, TrainSettings, train};
-use crate::features::{Family, Feature, RowKind, Scale};
-use crate::model::{Model, NetworkTraining, Training, family_names, pool_index, pool_names};
+use crate::detect::calibrate::Calibration;
+use crate::detect::scorer::DetectorKind;
+use crate::features::RowKind;
+use crate::model::{Model, Origin, Training, family_names, pool_names};
 
-use super::learned::{Kept, Learned, Place};
+use super::fit::Fit;
+use super::learned::{Learned, Place};
 
 /// Learning is cut into this many blocks of time.
 const BLOCKS: u64 = 20;
 /// Blocks from here on are held out: early stopping and calibration.
-const HELD_OUT_FROM: u64 = 16;
-/// Training rows of one host and window at most: what one host did in one window must not shape the network.
-const TRAINING_ROWS_PER_UNIT: u64 = 32;
+pub(super) const HELD_OUT_FROM: u64 = 16;
 /// Least windows to learn from: each stretch of time needs some.
 const MIN_WINDOWS: u64 = 20;
 /// Least rows to train on, by kind of row.
@@ -55,6 +52,15 @@ pub enum TrainError {
         #[from]
         source: candle_core::Error,
     },
+    /// A detector that learns from labels has none.
+    #[error("no labelled rows to learn from: a forest needs --labels that name malicious packets of the inputs")]
+    NoLabels,
+    /// Clusters could not be fitted.
+    #[error(transparent)]
+    Clusters(#[from] crate::detect::kmeans::KMeansError),
+    /// Trees could not be fitted.
+    #[error(transparent)]
+    Trees(#[from] crate::detect::forest::ForestError),
     /// Training ended with numbers that cannot be used.
     #[error(
         "training diverged: the model holds values that are not finite; learn again, with another `--seed` if it happens twice"
@@ -66,16 +72,29 @@ pub enum TrainError {
 #[derive(Debug)]
 pub struct TrainingJob {
     pub(super) learned: Learned,
+    pub(super) detector: DetectorKind,
+    /// Names of the classes of labelled rows, benign not among them.
+    pub(super) classes: Vec<String>,
     pub(super) seed: u64,
     pub(super) window_ns: u64,
     pub(super) parent: Option<String>,
 }
 
 impl TrainingJob {
-    /// A training on what was learned from windows of this length.
-    pub fn new(learned: Learned, seed: u64, window_ns: u64, parent: Option<String>) -> Self {
+    /// A training of `detector` on what was learned from windows of this length. Class `n` of a row is called
+    /// `classes[n - 1]`.
+    pub fn new(
+        learned: Learned,
+        detector: DetectorKind,
+        classes: Vec<String>,
+        seed: u64,
+        window_ns: u64,
+        parent: Option<String>,
+    ) -> Self {
         Self {
             learned,
+            detector,
+            classes,
             seed,
             window_ns,
             parent,
@@ -104,12 +123,16 @@ impl TrainingJob {
         };
         (training.first_ns, training.last_ns) = (self.learned.first_ns, self.learned.last_ns);
         let mut scored = Vec::new();
-        let (flow, flow_training) = self.train_kind(&self.learned.kept[0], &mut scored, &mut |share| {
-            progress(share * 0.7);
-        })?;
-        let (host, host_training) = self.train_kind(&self.learned.kept[1], &mut scored, &mut |share| {
-            progress(0.7 + share * 0.25);
-        })?;
+        let fit = Fit {
+            detector: self.detector,
+            classes: self.classes.len(),
+            windows,
+            seed: self.seed,
+        };
+        let [flow_rows, host_rows] = &self.learned.kept;
+        let (flow, flow_training) = fit.kind(flow_rows, &mut scored, &mut |share| progress(share * 0.7))?;
+        let (host, host_training) =
+            fit.kind(host_rows, &mut scored, &mut |share| progress(0.7 + share * 0.25))?;
         (training.flow, training.host) = (flow_training, host_training);
         let units_per_window = self.learned.units as f64 / f64::from(windows.max(1));
         let calibration = Calibration::fit(
@@ -123,112 +146,26 @@ impl TrainingJob {
             return Err(TrainError::Diverged);
         }
         let created_ns = self.learned.last_ns;
-        let model = Model::new((flow, host), calibration, training, self.parent, created_ns)?;
+        let origin = Origin {
+            detector: self.detector,
+            classes: self.classes,
+            parent: self.parent,
+            created_ns,
+        };
+        let model = Model::new((flow, host), calibration, training, origin)?;
         progress(1.0);
         Ok(model)
-    }
-
-    fn train_kind(
-        &self,
-        kept: &Kept,
-        scored: &mut Vec<ScoredRow>,
-        progress: &mut dyn FnMut(f64),
-    ) -> Result<(Autoencoder, NetworkTraining), TrainError> {
-        let windows = self.learned.windows;
-        let block = |window: u32| block(window, windows);
-        let (training_values, training_places) =
-            kept.select(&|window| is_training(block(window)), TRAINING_ROWS_PER_UNIT);
-        let (tail_values, tail_places) =
-            kept.select(&|window| block(window) >= HELD_OUT_FROM, TRAINING_ROWS_PER_UNIT);
-        let (calibration_values, calibration_places) =
-            kept.select(&|window| !is_training(block(window)), u64::MAX);
-        let features = kept.kind.features();
-        let kinds: Vec<ColumnKind> = features
-            .iter()
-            .map(|f| ColumnKind {
-                log1p: f.scale == Scale::Log1p,
-                span: f.high - f.low,
-                excess: excess(kept.kind, f),
-            })
-            .collect();
-        let scaler = Scaler::fit(&training_values, &kinds);
-        let scaled = |values: &[f32]| {
-            let mut rows = ScaledRows {
-                width: features.len(),
-                ..ScaledRows::default()
-            };
-            scaler.apply(values, &mut rows.inputs, &mut rows.weights, &mut Vec::new());
-            rows
-        };
-        let settings = TrainSettings {
-            seed: self.seed,
-            ..TrainSettings::default()
-        };
-        let (network, loss) = train(
-            &scaled(&training_values),
-            &scaled(&tail_values),
-            &settings,
-            progress,
-        )?;
-        if network.values()?.iter().any(|value| !value.is_finite()) {
-            return Err(TrainError::Diverged);
-        }
-        let dropped = features
-            .iter()
-            .zip(scaler.columns())
-            .filter(|(_, column)| !column.active);
-        let dropped_features = dropped.map(|(feature, _)| feature.name.to_owned()).collect();
-        let detector = Autoencoder::new(scaler, network);
-        let mut scores = Vec::new();
-        detector.score(&calibration_values, &mut scores)?;
-        let pool = pool_index(kept.kind);
-        scored.extend(
-            calibration_places
-                .iter()
-                .zip(&scores)
-                // What never alarms by itself has no part in the thresholds.
-                .filter(|(place, _)| usize::from(place.family) != Family::Arp as usize)
-                .map(|(place, score)| ScoredRow {
-                    family: usize::from(place.family),
-                    pool,
-                    unit: place.unit,
-                    score: *score,
-                }),
-        );
-        let summary = NetworkTraining {
-            training_rows: training_places.len() as u64,
-            held_out_rows: tail_places.len() as u64,
-            calibration_rows: calibration_places.len() as u64,
-            dropped_features,
-            loss,
-        };
-        Ok((detector, summary))
-    }
-}
-
-/// Which values outside of what was learned speak against a row by themselves.
-fn excess(kind: RowKind, feature: &Feature) -> Excess {
-    match (kind, feature.name) {
-        // A flow cannot have been silent for longer than learning took, and be so for days afterwards.
-        (RowKind::Flow, "silence_before") => Excess::Neither,
-        // A long pause is not a sign of anything, a burst is; what is known only becomes better known.
-        (RowKind::Flow, "iat_mean" | "iat_min" | "iat_max" | "peer_familiarity" | "service_familiarity") => {
-            Excess::Below
-        }
-        // In a quiet window, or when traffic is held up, all counts of a host are low at once.
-        (RowKind::Host, _) if feature.scale == Scale::Log1p => Excess::Above,
-        _ => Excess::Both,
     }
 }
 
 /// Block of time of a window.
-fn block(window: u32, windows: u32) -> u64 {
+pub(super) fn block(window: u32, windows: u32) -> u64 {
     u64::from(window) * BLOCKS / u64::from(windows.max(1))
 }
 
 /// Three of four blocks before the held-out tail; the fourth is for calibration, so that calibration sees all of
 /// learning and not only its end.
-fn is_training(block: u64) -> bool {
+pub(super) fn is_training(block: u64) -> bool {
     block < HELD_OUT_FROM && block % 4 != 2
 }
 
@@ -267,26 +204,6 @@ pub(super) fn enough(learned: &Learned) -> Result<(), TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn features_that_grow_with_time_are_no_excess_and_all_names_exist() {
-        let of = |kind: RowKind, name: &str| {
-            let feature = kind.features().iter().find(|feature| feature.name == name);
-            feature.map(|feature| excess(kind, feature))
-        };
-        assert_eq!(of(RowKind::Flow, "silence_before"), Some(Excess::Neither));
-        for name in [
-            "iat_mean",
-            "iat_min",
-            "iat_max",
-            "peer_familiarity",
-            "service_familiarity",
-        ] {
-            assert_eq!(of(RowKind::Flow, name), Some(Excess::Below));
-        }
-        assert_eq!(of(RowKind::Flow, "bytes_out"), Some(Excess::Both));
-        assert_eq!(of(RowKind::Host, "packets_in"), Some(Excess::Above));
-    }
 
     #[test]
     fn three_fifths_of_time_train_and_the_rest_never_does() {

@@ -80,7 +80,7 @@ impl Bench<'_> {
                     outcome.scores.push(ScoreRow {
                         kind: rows.kind,
                         key: *key,
-                        score: scored.score,
+                        score: scored.strength,
                         p_value,
                         alarm,
                     });
@@ -94,6 +94,7 @@ impl Bench<'_> {
         }
         let mut flagged: Vec<Flagged> = strongest.into_values().collect();
         flagged.sort_unstable_by_key(|flagged| flagged.host);
+        mark_parts(&flagged, &mut outcome.scores);
         for host in &flagged {
             if let Some(count) = outcome.alarms.get_mut(pool_index(host.kind)) {
                 *count += 1;
@@ -157,7 +158,7 @@ impl Bench<'_> {
         // An explanation that cannot be computed leaves the alarm without reasons, not without an alarm.
         let parts = self
             .model
-            .detector(strongest.kind)
+            .scorer(strongest.kind)
             .explain(of_kind.row(strongest.row))
             .unwrap_or_default();
         let reasons = reasons(strongest.kind, &parts);
@@ -191,6 +192,13 @@ impl Bench<'_> {
             count: finding.count,
             service: finding.service,
             score: f64::from(strongest.score),
+            detectors: self
+                .model
+                .scorer(strongest.kind)
+                .opinions(of_kind.row(strongest.row))
+                .into_iter()
+                .map(|(kind, score)| (kind.label().to_owned(), f64::from(score)))
+                .collect(),
             p_value: strongest.p_value,
             rows: finding.hosts,
             packets: finding.packets,
@@ -205,5 +213,14 @@ impl Bench<'_> {
                 .unwrap_or_default(),
             targets: finding.targets,
         }
+    }
+}
+
+/// A flow alarms with its host: where a host is flagged, those of its flows that are unusual for their kind are part of it.
+fn mark_parts(flagged: &[Flagged], scores: &mut [ScoreRow]) {
+    let is_flagged = |address: &[u8; 16]| flagged.binary_search_by(|f| f.host.cmp(address)).is_ok();
+    for row in scores.iter_mut().filter(|row| !row.alarm && row.score > 1.0) {
+        row.alarm = row.key.family != Family::Arp
+            && (is_flagged(&row.key.initiator) || is_flagged(&row.key.responder));
     }
 }

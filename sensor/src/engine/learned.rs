@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::features::{RowKind, Rows, WindowRows};
+use crate::features::{RowKey, RowKind, Rows, WindowRows};
 
 /// Rows kept per kind at most: 18 MB of flow rows, 8 MB of host rows.
 const MAX_ROWS: [usize; 2] = [100_000, 50_000];
@@ -20,6 +20,8 @@ pub(super) struct Place {
     pub(super) unit: u32,
     /// Index of the family of traffic.
     pub(super) family: u8,
+    /// Class by the labels; 0 is benign, and everything is where there are no labels.
+    pub(super) class: u16,
 }
 
 /// Kept rows of one kind.
@@ -65,8 +67,18 @@ impl Learned {
         }
     }
 
-    /// Adds a window that ended at `now_ns`.
+    /// Adds a window of ordinary traffic that ended at `now_ns`.
     pub fn add(&mut self, rows: &WindowRows, now_ns: i64) {
+        self.add_labelled(rows, now_ns, &|_, _| 0);
+    }
+
+    /// Adds a window whose rows have classes; 0 is benign.
+    pub fn add_labelled(
+        &mut self,
+        rows: &WindowRows,
+        now_ns: i64,
+        class_of: &dyn Fn(RowKind, &RowKey) -> u16,
+    ) {
         if self.windows == 0 {
             self.first_ns = now_ns;
         }
@@ -80,7 +92,7 @@ impl Learned {
             }
         }
         for kind in [&rows.flow, &rows.host] {
-            self.add_rows(kind, &mut units);
+            self.add_rows(kind, &mut units, class_of);
         }
         self.units += units.len() as u64;
         self.windows += 1;
@@ -94,7 +106,12 @@ impl Learned {
         }
     }
 
-    fn add_rows(&mut self, rows: &Rows, units: &mut BTreeMap<[u8; 16], (u32, u32)>) {
+    fn add_rows(
+        &mut self,
+        rows: &Rows,
+        units: &mut BTreeMap<[u8; 16], (u32, u32)>,
+        class_of: &dyn Fn(RowKind, &RowKey) -> u16,
+    ) {
         for (index, key) in rows.keys.iter().enumerate() {
             let Some((unit, count)) = units.get_mut(&key.initiator) else {
                 continue;
@@ -107,6 +124,7 @@ impl Learned {
                 window: self.windows,
                 unit: *unit,
                 family: key.family as u8,
+                class: class_of(rows.kind, key),
             };
             if let Some(kept) = self.kept.iter_mut().find(|kept| kept.kind == rows.kind) {
                 kept.values.extend_from_slice(rows.row(index));
@@ -145,16 +163,16 @@ impl Kept {
         self.values.truncate(to * width);
     }
 
-    /// Copies the rows of these windows; of each unit at most `per_unit`, evenly spread over its rows.
-    pub(super) fn select(&self, in_window: &dyn Fn(u32) -> bool, per_unit: u64) -> (Vec<f32>, Vec<Place>) {
+    /// Copies the rows of these places; of each unit at most `per_unit`, evenly spread over its rows.
+    pub(super) fn select(&self, wanted: &dyn Fn(&Place) -> bool, per_unit: u64) -> (Vec<f32>, Vec<Place>) {
         let mut totals: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
-        for place in self.places.iter().filter(|place| in_window(place.window)) {
+        for place in self.places.iter().filter(|place| wanted(place)) {
             totals.entry(place.unit).or_default().0 += 1;
         }
         let width = self.kind.width();
         let (mut values, mut places) = (Vec::new(), Vec::new());
         for (place, row) in self.places.iter().zip(self.values.chunks_exact(width)) {
-            if !in_window(place.window) {
+            if !wanted(place) {
                 continue;
             }
             let Some((total, seen)) = totals.get_mut(&place.unit) else {

@@ -93,11 +93,11 @@ pub struct ScoreRow {
     pub kind: RowKind,
     /// Whose row.
     pub key: RowKey,
-    /// Reconstruction error.
+    /// Score relative to the row's kind of traffic: 1 is what nine of ten ordinary rows stay below.
     pub score: f32,
     /// p-value within the row's family.
     pub p_value: f64,
-    /// Whether the row is over the alarm threshold.
+    /// Whether the row is over the alarm threshold, or unusual and part of what a host over it does.
     pub alarm: bool,
 }
 

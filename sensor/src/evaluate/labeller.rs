@@ -16,6 +16,8 @@ use crate::{
 pub struct WindowLabels {
     /// Malicious flows, by the label of their first malicious packet.
     pub flows: HashMap<FlowKey, LabelId>,
+    /// Hosts at either end of them, by the smallest label.
+    pub hosts: HashMap<[u8; 16], LabelId>,
     /// Wall times of the first and the last malicious frame, by label; frames without a flow included.
     pub seen: BTreeMap<LabelId, (u64, u64)>,
 }
@@ -55,7 +57,14 @@ impl Watch for Labeller<'_> {
             .or_insert((frame.time_ns, frame.time_ns));
         (*first, *last) = ((*first).min(frame.time_ns), (*last).max(frame.time_ns));
         if let Some(parsed) = parsed {
-            self.open.flows.entry(parsed.key).or_insert(label);
+            if self.open.flows.contains_key(&parsed.key) {
+                return;
+            }
+            self.open.flows.insert(parsed.key, label);
+            for address in parsed.key.addr {
+                let held = self.open.hosts.entry(address).or_insert(label);
+                *held = label.min(*held);
+            }
         }
     }
 

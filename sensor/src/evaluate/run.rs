@@ -14,7 +14,7 @@ use crate::{
     config::Settings,
     engine::Engine,
     labels::Labels,
-    model::{self, Model},
+    model::Model,
     replay::{
         Driven, ReplayError,
         drive::{drive, engine_settings, feed_settings},
@@ -75,7 +75,7 @@ impl Evaluation<'_> {
         let seconds = driven.books.last_ns.saturating_sub(driven.books.first_ns) as f64 / 1e9;
         let matched = events.judge(self.settings.window.as_nanos() as u64);
         let mut figures = Figures::of(&rows, self.labels.names(), &matched, seconds);
-        figures.detector = model::DETECTOR.to_owned();
+        figures.detector = model.kind.label().to_owned();
         figures.model.clone_from(&model.id);
         figures.threshold = engine
             .thresholds()

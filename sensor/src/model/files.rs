@@ -7,17 +7,17 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use sha2::{Digest, Sha256};
 
-use crate::detect::autoencoder::Autoencoder;
-use crate::detect::network::{Layer, Network, shapes};
+use crate::detect::scaler::Scaler;
+use crate::detect::scorer::{DetectorKind, Member, Scorer};
 use crate::features::{Family, RowKind, schema_hash};
 
 use super::manifest::{FORMAT_VERSION, MANIFEST, Manifest, Version};
-use super::{DETECTOR, Model, ModelError};
+use super::tensors::{Array, of_scorer, to_detector};
+use super::{Model, ModelError};
 use crate::detect::hex;
 
 fn tensor_file(kind: RowKind) -> String {
@@ -80,7 +80,7 @@ fn write_all(model: &Model, directory: &Path) -> Result<(), ModelError> {
     for kind in RowKind::ALL {
         let file = tensor_file(kind);
         let path = directory.join(&file);
-        let bytes = tensor_bytes(model.detector(kind).network(), &path)?;
+        let bytes = tensor_bytes(model.scorer(kind), &path)?;
         digests.insert(file, hex(&Sha256::digest(&bytes)));
         write_synced(&path, &bytes)?;
     }
@@ -106,23 +106,19 @@ fn sync_directory(path: &Path) -> Result<(), ModelError> {
         .map_err(io("sync", path))
 }
 
-fn tensor_bytes(network: &Network, path: &Path) -> Result<Vec<u8>, ModelError> {
+fn tensor_bytes(scorer: &Scorer, path: &Path) -> Result<Vec<u8>, ModelError> {
     let broken = |cause: String| ModelError::Tensor {
         path: path.to_owned(),
         cause,
     };
-    let mut data = Vec::new();
-    for (index, layer) in network.layers().iter().enumerate() {
-        for (part, tensor) in [("weight", &layer.weight), ("bias", &layer.bias)] {
-            let values = tensor.flatten_all().and_then(|flat| flat.to_vec1::<f32>());
-            let values = values.map_err(|error| broken(error.to_string()))?;
-            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            data.push((format!("layer{index}.{part}"), tensor.dims().to_vec(), bytes));
-        }
-    }
+    let arrays = of_scorer(scorer).map_err(|error| broken(error.to_string()))?;
+    let data: Vec<(&Array, Vec<u8>)> = arrays.iter().map(|array| (array, array.bytes())).collect();
     let views = data
         .iter()
-        .map(|(name, dims, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, dims.clone(), bytes)?)))
+        .map(|(array, bytes)| {
+            let view = TensorView::new(Dtype::F32, array.dims.clone(), bytes)?;
+            Ok((array.name.as_str(), view))
+        })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|error| broken(error.to_string()))?;
     let metadata = HashMap::from([("feature_schema".to_owned(), schema_hash())]);
@@ -141,7 +137,6 @@ pub fn load(directory: &Path) -> Result<Model, ModelError> {
     for kind in RowKind::ALL {
         let bytes = read_checked(directory, &tensor_file(kind), &manifest)?;
         let file = directory.join(tensor_file(kind));
-        let network = read_network(&bytes, kind.width(), &file)?;
         let scaler = manifest.scaler.get(kind.label()).cloned();
         let scaler = scaler
             .filter(|s| s.width() == kind.width() && s.is_sound())
@@ -149,7 +144,12 @@ pub fn load(directory: &Path) -> Result<Model, ModelError> {
                 path: path.clone(),
                 what: format!("the scaler of {} rows", kind.label()),
             })?;
-        detectors.push(Autoencoder::new(scaler, network));
+        let members = manifest
+            .detectors
+            .get(kind.label())
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        detectors.push(read_scorer(&bytes, scaler, members, &file)?);
     }
     let calibration = manifest.calibration;
     let pools = RowKind::ALL.len();
@@ -168,20 +168,16 @@ pub fn load(directory: &Path) -> Result<Model, ModelError> {
             what: "the list of detectors".to_owned(),
         });
     };
-    let (id, parent, created_ns, training) = (
-        manifest.id,
-        manifest.parent,
-        manifest.created_ns,
-        manifest.training,
-    );
     Ok(Model {
-        id,
-        parent,
-        created_ns,
+        id: manifest.id,
+        parent: manifest.parent,
+        created_ns: manifest.created_ns,
+        kind: manifest.detector,
+        classes: manifest.classes,
         flow,
         host,
         calibration,
-        training,
+        training: manifest.training,
     })
 }
 
@@ -210,13 +206,6 @@ fn read_manifest(path: &Path) -> Result<Manifest, ModelError> {
             expected,
         });
     }
-    if manifest.detector != DETECTOR {
-        let cause = format!("detector `{}` is not known to this sensor", manifest.detector);
-        return Err(ModelError::Manifest {
-            path: path.to_owned(),
-            cause,
-        });
-    }
     Ok(manifest)
 }
 
@@ -241,19 +230,29 @@ fn read_checked(directory: &Path, file: &str, manifest: &Manifest) -> Result<Vec
     Ok(bytes)
 }
 
-fn read_network(bytes: &[u8], width: usize, path: &Path) -> Result<Network, ModelError> {
+fn read_scorer(
+    bytes: &[u8],
+    scaler: Scaler,
+    kinds: &[DetectorKind],
+    path: &Path,
+) -> Result<Scorer, ModelError> {
     let broken = |cause: String| ModelError::Tensor {
         path: path.to_owned(),
         cause,
     };
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| broken(error.to_string()))?;
-    let read = |name: String, shape: &[usize]| -> Result<Tensor, ModelError> {
+    let read = |name: &str, dims: &[Option<usize>]| -> Result<Array, ModelError> {
         let view = tensors
-            .tensor(&name)
+            .tensor(name)
             .map_err(|error| broken(format!("tensor {name}: {error}")))?;
-        if view.dtype() != Dtype::F32 || view.shape() != shape {
+        let fits = view.shape().len() == dims.len()
+            && dims
+                .iter()
+                .zip(view.shape())
+                .all(|(wanted, found)| wanted.is_none_or(|wanted| wanted == *found));
+        if view.dtype() != Dtype::F32 || !fits {
             let cause = format!(
-                "tensor {name} is {:?} {:?}, expected F32 {shape:?}",
+                "tensor {name} is {:?} {:?}, expected F32 {dims:?}",
                 view.dtype(),
                 view.shape()
             );
@@ -267,16 +266,27 @@ fn read_network(bytes: &[u8], width: usize, path: &Path) -> Result<Network, Mode
                 what: format!("tensor {name}"),
             });
         }
-        Tensor::from_vec(values, shape, &Device::Cpu).map_err(|error| broken(error.to_string()))
+        Ok(Array {
+            name: name.to_owned(),
+            dims: view.shape().to_vec(),
+            values,
+        })
     };
-    let mut layers = Vec::new();
-    for (index, (inputs, outputs)) in shapes(width).into_iter().enumerate() {
-        layers.push(Layer {
-            weight: read(format!("layer{index}.weight"), &[inputs, outputs])?,
-            bias: read(format!("layer{index}.bias"), &[outputs])?,
+    if kinds.is_empty() || kinds.contains(&DetectorKind::Ensemble) {
+        return Err(broken("the manifest names no detectors for these rows".to_owned()));
+    }
+    let mut members = Vec::new();
+    for kind in kinds {
+        let norms = read(&format!("{}.norms", kind.label()), &[Some(Family::ALL.len())])?.values;
+        if norms.iter().any(|norm| *norm <= 0.0) {
+            return Err(broken(format!("the scale of {} is not positive", kind.label())));
+        }
+        members.push(Member {
+            detector: to_detector(*kind, &scaler, &read, &broken)?,
+            norms,
         });
     }
-    Ok(Network::from_layers(layers))
+    Ok(Scorer::new(scaler, members))
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::detect::calibrate::Calibration;
 use crate::detect::scaler::Scaler;
+use crate::detect::scorer::DetectorKind;
 use crate::features::{Feature, RowKind, schema_hash};
 
-use super::{DETECTOR, Model, Training};
+use super::{Model, Training};
 
 /// Newest format this sensor writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -49,7 +50,11 @@ pub struct Manifest {
     /// Identity of the model.
     pub id: String,
     /// Detector kind.
-    pub detector: String,
+    pub detector: DetectorKind,
+    /// The detectors it consists of, by kind of row.
+    pub detectors: BTreeMap<String, Vec<DetectorKind>>,
+    /// Names of the classes that a forest tells apart, benign not among them.
+    pub classes: Vec<String>,
     /// Hash of the feature tables.
     pub feature_schema: String,
     /// Feature lists by kind of row.
@@ -82,7 +87,16 @@ impl Manifest {
         Self {
             format_version: FORMAT_VERSION,
             id: model.id.clone(),
-            detector: DETECTOR.to_owned(),
+            detector: model.kind,
+            detectors: RowKind::ALL
+                .iter()
+                .map(|kind| {
+                    let members = model.scorer(*kind).members().iter();
+                    let kinds = members.map(|member| member.detector.kind()).collect();
+                    (by_kind(*kind), kinds)
+                })
+                .collect(),
+            classes: model.classes.clone(),
             feature_schema: schema_hash(),
             features: RowKind::ALL
                 .iter()
@@ -90,7 +104,7 @@ impl Manifest {
                 .collect(),
             scaler: RowKind::ALL
                 .iter()
-                .map(|kind| (by_kind(*kind), model.detector(*kind).scaler().clone()))
+                .map(|kind| (by_kind(*kind), model.scorer(*kind).scaler().clone()))
                 .collect(),
             calibration: model.calibration.clone(),
             training: model.training.clone(),

@@ -84,6 +84,7 @@ pub fn engine_settings(settings: &Settings, seed: u64, learn_ns: u64, keep_score
         seed,
         sensor: String::new(),
         keep_scores,
+        detector: settings.detector,
         incidents: IncidentSettings::default(),
         extractor: extractor_settings(settings),
     }

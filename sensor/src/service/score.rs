@@ -176,7 +176,7 @@ impl ScoreStage {
         metrics.calibration_rows.set(rows as f64);
         let facts = ModelFacts {
             id: model.id.clone(),
-            detector: model::DETECTOR,
+            detector: model.kind.label(),
             created_ns: model.created_ns,
         };
         self.around.board.model(facts);
@@ -281,6 +281,7 @@ fn engine_settings(settings: &Settings, seed: u64) -> EngineSettings {
         seed,
         sensor: host_name(),
         keep_scores: false,
+        detector: settings.detector,
         incidents: IncidentSettings::default(),
         extractor: ExtractorSettings {
             max_hosts: settings.max_hosts,
