@@ -117,7 +117,7 @@ fn generic_xdp_and_tcx_side_by_side() {
         .unwrap()
         .unwrap();
     compare(
-        "veth, TCP with offloads, us a MB",
+        "veth, TCP with offloads, µs a MB",
         &right,
         "v1",
         TRANSFER_BYTES as f64 / 1e6 * 1e3,
