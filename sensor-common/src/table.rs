@@ -130,7 +130,7 @@ impl Pair {
         if spot >= Spot::NONE.0 {
             return self.home(hash).contest(tag_of(hash));
         }
-        let bucket = &mut self.bucket[spot as usize / WAYS & 1];
+        let bucket = &mut self.bucket[(spot as usize / WAYS) & 1];
         let way = spot as usize & (WAYS - 1);
         if spot & Spot::FREE == 0 {
             bucket.slot[way].update(parsed, seen);

@@ -2,7 +2,7 @@
 //! It must never keep state outside the maps.
 
 use aya_ebpf::{
-    EbpfContext as _,
+    EbpfContext,
     bindings::__sk_buff,
     helpers::{
         bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns,
@@ -117,13 +117,7 @@ pub fn xdp(ctx: &XdpContext, frags: bool) {
         scratch,
     );
     credit(iface, Direction::Receive, wire);
-    if before == 0 && counters.overflow_packets != 0 && KERNEL_LOG.load() != 0 {
-        warn!(
-            ctx,
-            "flow table of CPU {} is full: new flows go to the overflow sketch",
-            cpu()
-        );
-    }
+    report(ctx, before, counters);
 }
 
 /// Counts a frame at TC.
@@ -188,6 +182,12 @@ pub fn tc(ctx: &TcContext, direction: Direction) {
         scratch,
     );
     credit(iface, direction, wire);
+    report(ctx, before, counters);
+}
+
+/// Says so when the first packet since the last drain found no place.
+#[inline(always)]
+fn report(ctx: &impl EbpfContext, before: u64, counters: &Counters) {
     if before == 0 && counters.overflow_packets != 0 && KERNEL_LOG.load() != 0 {
         warn!(
             ctx,

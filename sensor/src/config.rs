@@ -28,7 +28,7 @@ pub const DEFAULT_FILE: &str = "/etc/sensor/sensor.toml";
 /// How programs are attached to the receive side of an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Attach {
-    /// Native XDP, else generic XDP, else TC.
+    /// Native XDP, else TCX, else generic XDP, else TC by netlink.
     #[default]
     Auto,
     /// Native XDP or fail.

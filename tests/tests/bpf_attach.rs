@@ -97,7 +97,7 @@ fn loopback_has_no_native_mode_and_says_so() {
     let namespace = Netns::create("lo").unwrap();
     let (mut probe, mut drainer) = load(AttachMode::Auto);
     let attachment = attach(&namespace, &mut probe, "lo").unwrap();
-    assert_eq!(attachment.ingress, Mode::Generic, "{attachment:?}");
+    assert_eq!(attachment.ingress, Mode::Tcx, "{attachment:?}");
     assert!(
         attachment
             .notes

@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use common::{Collected, hooks::attach, hooks::quiet_pair, pin, traffic, tun::Tun};
+use common::{Collected, cpu_ns, hooks::attach, hooks::quiet_pair, pin, traffic, tun::Tun};
 use sensor::probe::{AttachMode, Drainer, Probe, ProbeSettings};
 use sensor_tests::{netns::Netns, packet_socket::PacketSocket, require};
 
@@ -25,17 +25,6 @@ const CASES: [(&str, Option<AttachMode>); 3] = [
     ("generic XDP", Some(AttachMode::Generic)),
     ("TCX", Some(AttachMode::Tcx)),
 ];
-
-/// CPU time of this process in nanoseconds: softirqs run in the context of who caused them.
-fn cpu_ns() -> f64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: a valid struct that lives through the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
-}
 
 fn load(mode: AttachMode) -> (Probe, Drainer) {
     let settings = ProbeSettings {
@@ -117,7 +106,7 @@ fn generic_xdp_and_tcx_side_by_side() {
         .unwrap()
         .unwrap();
     compare(
-        "veth, TCP with offloads, us a MB",
+        "veth, TCP with offloads, µs a MB",
         &right,
         "v1",
         TRANSFER_BYTES as f64 / 1e6 * 1e3,

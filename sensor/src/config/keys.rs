@@ -246,7 +246,7 @@ pub const KEYS: &[Key] = &[
         env: "SENSOR_ATTACH",
         default: "\"auto\"",
         values: "`auto`, `native`, `generic`, `tcx`",
-        help: "How received packets are seen. `auto` tries native XDP, then generic XDP, then TC.",
+        help: "How received packets are seen. `auto` tries native XDP, then TCX, then generic XDP, then TC by netlink.",
         reloads: false,
         set: |s, v| one_of(v, &ATTACH).map(|attach| s.attach = attach),
         get: |s| name_of(s.attach, &ATTACH),

@@ -71,7 +71,7 @@ fn one(link: &Link) -> Vec<Finding> {
         _ => Finding::note(
             &subject,
             "native XDP is not known for this driver",
-            "generic XDP or TC is used, at a higher cost",
+            "TC or generic XDP is used, at a higher cost",
         ),
     });
     match kernel::hook_holders(&link.name) {

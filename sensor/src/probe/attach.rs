@@ -25,7 +25,7 @@ use super::{
 /// Which ingress hook the operator wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AttachMode {
-    /// The best that works: native XDP, then generic XDP, then TC.
+    /// The best that works: native XDP, then TCX (Linux 6.6), then generic XDP, then TC by netlink.
     #[default]
     Auto,
     /// Native XDP or nothing.
@@ -221,17 +221,22 @@ impl Probe {
                 }
             }
         }
-        if xdp_free && matches!(wanted, AttachMode::Auto | AttachMode::Generic) {
-            match self.attach_xdp("sensor_xdp", link, XdpMode::Skb) {
-                Ok(held) => return Ok((Mode::Generic, held)),
-                Err(reason) => notes.push(format!("generic XDP: {reason}")),
+        // TCX before generic XDP: it costs less and knows the segments of merged packets (docs/adr/0005-ingress-hooks.md).
+        // Filters set by netlink come last: they outlive a killed process.
+        let tc_first = kernel::has_tcx();
+        for tc in [tc_first, !tc_first] {
+            if tc && matches!(wanted, AttachMode::Auto | AttachMode::Tcx) {
+                let program = self.tc_program("sensor_ingress")?;
+                match attach_tc(program, "sensor_ingress", link, TcAttachType::Ingress) {
+                    Ok(done) => return Ok(done),
+                    Err(reason) => notes.push(format!("TC: {reason}")),
+                }
             }
-        }
-        if matches!(wanted, AttachMode::Auto | AttachMode::Tcx) {
-            let program = self.tc_program("sensor_ingress")?;
-            match attach_tc(program, "sensor_ingress", link, TcAttachType::Ingress) {
-                Ok(done) => return Ok(done),
-                Err(reason) => notes.push(format!("TC: {reason}")),
+            if !tc && xdp_free && matches!(wanted, AttachMode::Auto | AttachMode::Generic) {
+                match self.attach_xdp("sensor_xdp", link, XdpMode::Skb) {
+                    Ok(held) => return Ok((Mode::Generic, held)),
+                    Err(reason) => notes.push(format!("generic XDP: {reason}")),
+                }
             }
         }
         Err(ProbeError::HookTaken {
@@ -362,7 +367,7 @@ fn attach_tc(
     link: &Link,
     direction: TcAttachType,
 ) -> Result<(Mode, Held), String> {
-    let (mode, options) = if kernel::at_least(6, 6) {
+    let (mode, options) = if kernel::has_tcx() {
         // In front: a program before us could end the chain. Ours always hands on.
         (Mode::Tcx, TcAttachOptions::TcxOrder(LinkOrder::first()))
     } else {

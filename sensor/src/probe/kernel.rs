@@ -43,6 +43,11 @@ pub fn at_least(major: u32, minor: u32) -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
 }
 
+/// Whether programs can be attached to TC by link (TCX).
+pub fn has_tcx() -> bool {
+    at_least(6, 6)
+}
+
 /// Whether the kernel describes its own types.
 pub fn btf_available() -> bool {
     fs::metadata("/sys/kernel/btf/vmlinux").is_ok()

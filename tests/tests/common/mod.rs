@@ -106,6 +106,17 @@ pub fn pin(cpu: usize) {
     assert_eq!(result, 0, "pinning to CPU {cpu}");
 }
 
+/// CPU time of this process in nanoseconds: softirqs run in the context of who caused them.
+pub fn cpu_ns() -> f64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: a valid struct that lives through the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+}
+
 /// A probe whose clock and hash seed the test knows.
 pub fn supplied(table_bytes: u64) -> (Probe, Drainer) {
     let settings = ProbeSettings {
