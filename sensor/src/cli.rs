@@ -11,6 +11,7 @@ mod config_command;
 mod failure;
 pub mod log;
 mod models;
+mod simulate;
 
 pub use failure::Failure;
 
@@ -72,6 +73,9 @@ enum Command {
         after_help = "Examples:\n  sensor config default > sensor.toml\n  sensor config check -c sensor.toml"
     )]
     Config(ConfigCommand),
+    /// Make a labelled capture of ordinary traffic with attacks, faults or harmless surprises in it
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(Box<simulate::Simulate>),
     /// List, show or verify models
     #[command(
         subcommand,
@@ -244,6 +248,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         }
         Command::Config(command) => config_command::run(&command, format),
         Command::Models(command) => models::run(&command, format),
+        Command::Simulate(arguments) => simulate::run(&arguments),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod model;
 pub mod probe;
 pub mod service;
+pub mod simulate;
 pub mod sink;
 pub mod source;
 pub mod window;
