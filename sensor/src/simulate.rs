@@ -18,6 +18,7 @@ mod pcap;
 mod random;
 mod scenario;
 mod schedule;
+mod ssh;
 mod stack;
 mod stage;
 mod survey;
@@ -121,7 +122,9 @@ pub struct Base<'a> {
 
 impl std::fmt::Debug for Base<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Base").field("survey", &self.survey).finish_non_exhaustive()
+        f.debug_struct("Base")
+            .field("survey", &self.survey)
+            .finish_non_exhaustive()
     }
 }
 
@@ -209,7 +212,11 @@ pub fn simulate<C: Write, L: Write>(
         }
     };
     while let Some(frame) = base.as_mut().and_then(|base| base.frames.next_frame()) {
-        if frame.time_ns >= end || options.duration_ns.is_some_and(|limit| frame.time_ns > begin + limit) {
+        if frame.time_ns >= end
+            || options
+                .duration_ns
+                .is_some_and(|limit| frame.time_ns > begin + limit)
+        {
             break;
         }
         output.made_before(&mut stage, frame.time_ns, &mut report)?;

@@ -35,9 +35,9 @@ With --base, hosts, services and times are those of the base, whose frames are c
 /// Form of the labels on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Form {
-    /// frame,label
+    /// For each malicious frame its number
     Frame,
-    /// start,end,src,dst,src_port,dst_port,proto,label
+    /// For each attack its time, addresses and ports
     Interval,
 }
 
@@ -48,14 +48,11 @@ pub(crate) struct Simulate {
     #[arg(required = true, value_name = "SCENARIO")]
     scenarios: Vec<String>,
     /// Capture to write (pcap; gzip if it ends in .gz; - is standard output)
-    #[arg(short, long, value_name = "CAPTURE", required_unless_present = "listed")]
+    #[arg(short, long, value_name = "CAPTURE")]
     output: Option<PathBuf>,
     /// Labels to write
-    #[arg(long, value_name = "FILE", required_unless_present = "listed")]
+    #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Set by `list`; never given by people
-    #[arg(long, hide = true)]
-    listed: bool,
     /// Real capture to mix the scenarios into
     #[arg(long, value_name = "CAPTURE")]
     base: Option<PathBuf>,
@@ -162,7 +159,10 @@ fn make(options: &Options, base: Option<&Path>, capture: &Path, labels: &Path) -
     if let Some(base) = base
         && same_file(base, capture)
     {
-        let message = format!("{}: the base cannot be written over; name another file", base.display());
+        let message = format!(
+            "{}: the base cannot be written over; name another file",
+            base.display()
+        );
         return Err(Failure::new(exit::USAGE, message));
     }
     // The base is read twice: once to know it, once to copy it. All that can be refused is refused before a file is made.
@@ -237,15 +237,35 @@ fn create(path: &Path) -> Result<Box<dyn Write>, Failure> {
     let file = File::create(path).map_err(|cause| {
         Failure::new(
             exit::FAILED,
-            format!("{} cannot be written: {cause}; name a file in a directory that you may write to", path.display()),
+            format!(
+                "{} cannot be written: {cause}; name a file in a directory that you may write to",
+                path.display()
+            ),
         )
     })?;
     Ok(Box::new(BufWriter::with_capacity(1 << 18, file)))
 }
 
+/// A time as people say it: 1h20m, 4m30s, 12s, 300ms.
+fn short(ns: u64) -> String {
+    let seconds = ns / 1_000_000_000;
+    if seconds == 0 {
+        return format_duration(Duration::from_millis(ns / 1_000_000));
+    }
+    let parts = [
+        (seconds / 3600, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
+    let shown = parts.iter().filter(|(count, _)| *count > 0).take(2);
+    shown.fold(String::new(), |mut out, (count, unit)| {
+        let _ = write!(out, "{count}{unit}");
+        out
+    })
+}
+
 /// What was made, for a person.
 fn tell(outcome: &Outcome, options: &Options) -> String {
-    let short = |ns: u64| format_duration(Duration::from_millis(ns / 100_000_000 * 100));
     let mut out = format!(
         "{} frames over {}, seed {}",
         outcome.frames,
@@ -256,7 +276,11 @@ fn tell(outcome: &Outcome, options: &Options) -> String {
         let _ = write!(out, "; {} of them from the base", outcome.base_frames);
     }
     if outcome.withheld > 0 {
-        let _ = write!(out, "; {} of the base left out (silent host or service)", outcome.withheld);
+        let _ = write!(
+            out,
+            "; {} of the base left out (silent host or service)",
+            outcome.withheld
+        );
     }
     out.push('\n');
     for run in &outcome.runs {
@@ -266,8 +290,18 @@ fn tell(outcome: &Outcome, options: &Options) -> String {
             format!("{} frames labelled", run.frames)
         };
         let (begin, length) = run.planned_ns;
-        let _ = write!(out, "  {}: from {} for {}, {what}", run.name, short(begin), short(length));
-        out.push_str(if run.cut { " (cut by the end of the capture)\n" } else { "\n" });
+        let _ = write!(
+            out,
+            "  {}: from {} for {}, {what}",
+            run.name,
+            short(begin),
+            short(length)
+        );
+        out.push_str(if run.cut {
+            " (cut by the end of the capture)\n"
+        } else {
+            "\n"
+        });
     }
     if outcome.turned_away > 0 {
         let _ = writeln!(

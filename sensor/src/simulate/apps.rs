@@ -45,7 +45,11 @@ pub(super) fn https(name: &str, exchanges: &[Exchange], random: &mut Random) -> 
         list.push(Step::Wait(exchange.serve_ns));
         list.push(say(Side::Server, Payload::tls(exchange.response)));
     }
-    let side = if random.chance(0.7) { Side::Client } else { Side::Server };
+    let side = if random.chance(0.7) {
+        Side::Client
+    } else {
+        Side::Server
+    };
     list.push(Step::Wait(random.exponential(3.0 * SECOND as f64) as u64));
     list.push(if random.chance(0.1) {
         Step::Reset(Side::Client)
@@ -70,7 +74,10 @@ pub(super) fn http(name: &str, exchanges: &[Exchange], random: &mut Random) -> S
         list.push(Step::Wait(exchange.think_ns));
         list.push(say(Side::Client, Payload::bytes(request)));
         list.push(Step::Wait(exchange.serve_ns));
-        list.push(say(Side::Server, Payload::with_noise(response, exchange.response)));
+        list.push(say(
+            Side::Server,
+            Payload::with_noise(response, exchange.response),
+        ));
     }
     steps(list)
 }
@@ -88,70 +95,6 @@ pub(super) fn page(random: &mut Random) -> Vec<Exchange> {
         .collect()
 }
 
-/// Banner and key exchange of SSH, up to where a password is asked for.
-fn ssh_open(list: &mut Vec<Step>, client: &str, random: &mut Random) {
-    let pause = |random: &mut Random, ms: u64| Step::Wait(random.delay(ms * MILLI));
-    list.push(say(Side::Client, Payload::bytes(format!("SSH-2.0-{client}\r\n"))));
-    list.push(pause(random, 4));
-    list.push(say(Side::Server, Payload::bytes("SSH-2.0-OpenSSH_9.6\r\n")));
-    list.push(pause(random, 1));
-    list.push(say(Side::Server, Payload::with_noise([0, 0, 4, 52, 6, 20], 1074)));
-    list.push(say(Side::Client, Payload::with_noise([0, 0, 5, 204, 4, 20], 1482)));
-    list.push(say(Side::Client, Payload::with_noise([0, 0, 0, 44, 6, 30], 42)));
-    list.push(pause(random, 6));
-    list.push(say(Side::Server, Payload::with_noise([0, 0, 0, 180, 9, 31], 530)));
-    list.push(say(Side::Client, Payload::with_noise([0, 0, 0, 12, 10, 21], 60)));
-    list.push(say(Side::Server, Payload::with_noise(Vec::new(), 44)));
-    list.push(say(Side::Client, Payload::with_noise(Vec::new(), 68)));
-    list.push(say(Side::Server, Payload::with_noise(Vec::new(), 52)));
-}
-
-/// A person at a shell: keys that echo, commands with output, pauses. Lasts about `length_ns`.
-pub(super) fn ssh_session(length_ns: u64, random: &mut Random) -> Script {
-    let mut opening = Vec::new();
-    ssh_open(&mut opening, "OpenSSH_9.7", random);
-    opening.push(Step::Wait(random.delay(2 * SECOND)));
-    opening.push(say(Side::Client, Payload::with_noise(Vec::new(), 148)));
-    opening.push(Step::Wait(random.delay(30 * MILLI)));
-    opening.push(say(Side::Server, Payload::with_noise(Vec::new(), 28)));
-    opening.push(say(Side::Server, Payload::with_noise(Vec::new(), 636)));
-    let mut queue = std::collections::VecDeque::from(opening);
-    let mut left = length_ns;
-    Box::new(move |random| {
-        if queue.is_empty() && left > 0 {
-            let keys = random.between(3, 25);
-            for _ in 0..keys {
-                let pause = random.delay(140 * MILLI);
-                left = left.saturating_sub(pause);
-                queue.push_back(Step::Wait(pause));
-                queue.push_back(say(Side::Client, Payload::with_noise(Vec::new(), 36)));
-                queue.push_back(say(Side::Server, Payload::with_noise(Vec::new(), 36)));
-            }
-            let output = random.pareto(80.0, 1.1, 60_000.0) as usize;
-            queue.push_back(Step::Wait(random.delay(20 * MILLI)));
-            queue.push_back(say(Side::Server, Payload::with_noise(Vec::new(), output)));
-            let pause = random.pareto(SECOND as f64, 1.2, 40.0 * SECOND as f64) as u64;
-            left = left.saturating_sub(pause);
-            queue.push_back(Step::Wait(pause));
-        }
-        queue.pop_front()
-    })
-}
-
-/// Password guessing over SSH: one connection with some attempts, closed by the server.
-pub(super) fn ssh_guesses(attempts: u64, random: &mut Random) -> Script {
-    let mut list = Vec::new();
-    ssh_open(&mut list, "libssh2_1.11.0", random);
-    for _ in 0..attempts {
-        list.push(say(Side::Client, Payload::with_noise(Vec::new(), random.between(84, 116) as usize)));
-        // pam_unix delays a failure by about two seconds.
-        list.push(Step::Wait(random.delay(1900 * MILLI)));
-        list.push(say(Side::Server, Payload::with_noise(Vec::new(), 52)));
-    }
-    list.push(Step::Close(Side::Server));
-    steps(list)
-}
-
 /// Password guessing over FTP.
 pub(super) fn ftp_guesses(attempts: u64, random: &mut Random) -> Script {
     let mut list = vec![Step::Wait(random.delay(3 * MILLI))];
@@ -159,12 +102,32 @@ pub(super) fn ftp_guesses(attempts: u64, random: &mut Random) -> Script {
         list.push(say(side, Payload::bytes(text + "\r\n")));
         list.push(Step::Wait(random.delay(wait)));
     };
-    line(&mut list, Side::Server, "220 (vsFTPd 3.0.5)".to_owned(), 2 * MILLI);
+    line(
+        &mut list,
+        Side::Server,
+        "220 (vsFTPd 3.0.5)".to_owned(),
+        2 * MILLI,
+    );
     for attempt in 0..attempts {
         line(&mut list, Side::Client, "USER admin".to_owned(), 2 * MILLI);
-        line(&mut list, Side::Server, "331 Please specify the password.".to_owned(), 3 * MILLI);
-        line(&mut list, Side::Client, format!("PASS guess{attempt}"), 1200 * MILLI);
-        line(&mut list, Side::Server, "530 Login incorrect.".to_owned(), 5 * MILLI);
+        line(
+            &mut list,
+            Side::Server,
+            "331 Please specify the password.".to_owned(),
+            3 * MILLI,
+        );
+        line(
+            &mut list,
+            Side::Client,
+            format!("PASS guess{attempt}"),
+            1200 * MILLI,
+        );
+        line(
+            &mut list,
+            Side::Server,
+            "530 Login incorrect.".to_owned(),
+            5 * MILLI,
+        );
     }
     list.push(Step::Close(Side::Client));
     steps(list)
@@ -195,21 +158,32 @@ pub(super) fn rdp_guess(random: &mut Random) -> Script {
     steps(list)
 }
 
+/// An encrypted SMB 3 message of `size` bytes: a length, then the transform header.
+fn smb(size: usize, random: &mut Random) -> Payload {
+    let [.., a, b, c] = (size + 52).to_be_bytes();
+    let mut head = vec![0, a, b, c, 0xfd, b'S', b'M', b'B'];
+    head.extend((0..32).map(|_| random.next() as u8));
+    head.extend_from_slice(&(size as u32).to_le_bytes());
+    head.extend_from_slice(&[0, 0, 1, 0]);
+    head.extend(7u64.to_le_bytes());
+    Payload::with_noise(head, size)
+}
+
 /// Files over a share: requests of the client, transfers either way.
 pub(super) fn share(transfers: u64, upload: bool, random: &mut Random) -> Script {
     let mut list = Vec::new();
-    let smb = |kind: u8| vec![0, 0, 0, 100, 0xfe, b'S', b'M', b'B', 64, 0, 0, 0, 0, 0, 0, 0, kind, 0];
-    for kind in [0, 1, 1, 3] {
-        list.push(say(Side::Client, Payload::with_noise(smb(kind), random.between(90, 200) as usize)));
+    for _ in 0..4 {
+        let (ask, tell) = (random.between(90, 200), random.between(90, 280));
+        list.push(say(Side::Client, smb(ask as usize, random)));
         list.push(Step::Wait(random.delay(MILLI)));
-        list.push(say(Side::Server, Payload::with_noise(smb(kind), random.between(90, 280) as usize)));
+        list.push(say(Side::Server, smb(tell as usize, random)));
     }
     for _ in 0..transfers {
         let size = random.pareto(4_000.0, 0.9, 3_000_000.0) as usize;
         let (up, down) = if upload { (size, 84) } else { (116, size) };
-        list.push(say(Side::Client, Payload::with_noise(smb(8), up)));
+        list.push(say(Side::Client, smb(up, random)));
         list.push(Step::Wait(random.delay(2 * MILLI)));
-        list.push(say(Side::Server, Payload::with_noise(smb(8), down)));
+        list.push(say(Side::Server, smb(down, random)));
         list.push(Step::Wait(random.exponential(4.0 * SECOND as f64) as u64));
     }
     list.push(Step::Close(Side::Client));
@@ -217,7 +191,13 @@ pub(super) fn share(transfers: u64, upload: bool, random: &mut Random) -> Script
 }
 
 /// A connection kept alive: a handshake, then a small exchange each period until `length_ns` is over.
-pub(super) fn keepalive(name: &str, period_ns: u64, length_ns: u64, size: usize, random: &mut Random) -> Script {
+pub(super) fn keepalive(
+    name: &str,
+    period_ns: u64,
+    length_ns: u64,
+    size: usize,
+    random: &mut Random,
+) -> Script {
     let mut opening = Vec::new();
     handshake(&mut opening, name, random);
     let mut queue = std::collections::VecDeque::from(opening);

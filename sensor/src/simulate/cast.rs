@@ -65,7 +65,10 @@ impl Cast {
 
     /// The host that has a local address.
     pub(super) fn holder(stage: &Stage, address: Ipv4Addr) -> Option<HostId> {
-        let found = stage.hosts().iter().position(|host| host.local && host.v4 == address);
+        let found = stage
+            .hosts()
+            .iter()
+            .position(|host| host.local && host.v4 == address);
         found.map(|index| HostId(index as u32))
     }
 

@@ -72,9 +72,21 @@ pub(super) fn ntp(
     } else {
         stage.host_mut(client).ephemeral_port(random)
     };
-    stage.udp(now, label, (client, server), (port, 123), &payload::ntp(3, random));
+    stage.udp(
+        now,
+        label,
+        (client, server),
+        (port, 123),
+        &payload::ntp(3, random),
+    );
     let answered = now + answer_delay(stage, server, random);
-    stage.udp(answered, label, (server, client), (123, port), &payload::ntp(4, random));
+    stage.udp(
+        answered,
+        label,
+        (server, client),
+        (123, port),
+        &payload::ntp(4, random),
+    );
 }
 
 /// Echo requests, one a second, and their replies.
@@ -92,10 +104,14 @@ pub(super) fn ping(
         let word = u32::from(id) << 16 | u32::from(sequence);
         let asked = now + u64::from(sequence - 1) * SECOND;
         let path = stage.path(from, to, false);
-        stage.send(asked, label, (from, to), |out, _| frame::icmp(out, &path, 8, 0, word, &body));
+        stage.send(asked, label, (from, to), |out, _| {
+            frame::icmp(out, &path, 8, 0, word, &body);
+        });
         let answered = asked + answer_delay(stage, to, random);
         let path = stage.path(to, from, false);
-        stage.send(answered, label, (to, from), |out, _| frame::icmp(out, &path, 0, 0, word, &body));
+        stage.send(answered, label, (to, from), |out, _| {
+            frame::icmp(out, &path, 0, 0, word, &body);
+        });
     }
 }
 
@@ -136,13 +152,24 @@ pub(super) fn neighbour(
     let option = |kind: u8, mac: [u8; 6]| [&[kind, 1][..], &mac].concat();
     let mac = stage.host(asker).mac;
     let [.., b13, b14, b15] = wanted.octets();
-    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(b13), u16::from_be_bytes([b14, b15]));
+    let group = Ipv6Addr::new(
+        0xff02,
+        0,
+        0,
+        0,
+        0,
+        1,
+        0xff00 | u16::from(b13),
+        u16::from_be_bytes([b14, b15]),
+    );
     let path = Path {
         ttl: 255,
         ..stage.path_to(asker, group.into(), true)
     };
     let body = [&wanted.octets()[..], &option(1, mac)].concat();
-    stage.send(now, label, (asker, target), |out, _| frame::icmp(out, &path, 135, 0, 0, &body));
+    stage.send(now, label, (asker, target), |out, _| {
+        frame::icmp(out, &path, 135, 0, 0, &body);
+    });
     let theirs = stage.host(target).mac;
     let path = Path {
         src_mac: theirs,
@@ -182,19 +209,12 @@ pub(super) fn router_advertisement(stage: &mut Stage, now: u64, router: HostId) 
 }
 
 /// The link-local address made of an Ethernet address (RFC 4291 appendix A).
-pub(super) const fn link_local(mac: [u8; 6]) -> Ipv6Addr {
-    let [a, b, c, d, e, f] = mac;
-    let pair = u16::from_be_bytes;
-    Ipv6Addr::new(
-        0xfe80,
-        0,
-        0,
-        0,
-        pair([a ^ 2, b]),
-        pair([c, 0xff]),
-        pair([0xfe, d]),
-        pair([e, f]),
-    )
+pub(super) fn link_local(mac: [u8; 6]) -> Ipv6Addr {
+    let mut bytes = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe, 0, 0, 0];
+    bytes[8..11].copy_from_slice(&mac[..3]);
+    bytes[13..].copy_from_slice(&mac[3..]);
+    bytes[8] ^= 2;
+    bytes.into()
 }
 
 /// A message to a group, such as mDNS and SSDP.
@@ -242,8 +262,15 @@ pub(super) fn mdns(stage: &mut Stage, now: u64, label: Label, from: HostId, v6: 
     announce(stage, now, label, from, (group, 5353), 5353, &message);
 }
 
-/// UPnP: four searches, or a notification.
-pub(super) fn ssdp(stage: &mut Stage, now: u64, label: Label, from: HostId, search: bool, random: &mut Random) {
+/// SSDP of `UPnP`: four searches, or a notification.
+pub(super) fn ssdp(
+    stage: &mut Stage,
+    now: u64,
+    label: Label,
+    from: HostId,
+    search: bool,
+    random: &mut Random,
+) {
     const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(239, 255, 255, 250));
     let (count, gap, port, text) = if search {
         let port = stage.host_mut(from).ephemeral_port(random);
@@ -256,7 +283,15 @@ pub(super) fn ssdp(stage: &mut Stage, now: u64, label: Label, from: HostId, sear
         (3, 120 * MILLI, 1900, text)
     };
     for index in 0..count {
-        announce(stage, now + index * gap, label, from, (GROUP, 1900), port, text.as_bytes());
+        announce(
+            stage,
+            now + index * gap,
+            label,
+            from,
+            (GROUP, 1900),
+            port,
+            text.as_bytes(),
+        );
     }
 }
 
@@ -290,7 +325,11 @@ pub(super) fn dhcp(
         out.extend_from_slice(&[0; 4]);
         let known = if join { Ipv4Addr::UNSPECIFIED } else { address };
         out.extend_from_slice(&known.octets());
-        let given = if operation == 2 { address } else { Ipv4Addr::UNSPECIFIED };
+        let given = if operation == 2 {
+            address
+        } else {
+            Ipv4Addr::UNSPECIFIED
+        };
         out.extend_from_slice(&given.octets());
         out.extend_from_slice(&[0; 8]);
         out.extend_from_slice(&mac);
@@ -323,14 +362,7 @@ pub(super) fn dhcp(
 }
 
 /// An ICMP "destination unreachable" of this code about a frame (port: 3).
-pub(super) fn unreachable(
-    stage: &mut Stage,
-    now: u64,
-    label: Label,
-    path: &Path,
-    code: u8,
-    about: &[u8],
-) {
+pub(super) fn unreachable(stage: &mut Stage, now: u64, label: Label, path: &Path, code: u8, about: &[u8]) {
     stage.send_raw(now, label, |out, _| {
         let (kind, code) = if path.src.is_ipv4() { (3, code) } else { (1, 4) };
         frame::icmp(out, path, kind, code, 0, frame::quote(about));

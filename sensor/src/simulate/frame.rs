@@ -231,7 +231,13 @@ pub(super) fn fragments(path: &Path, sport: u16, dport: u16, payload: &[u8]) -> 
         .map(|(index, part)| {
             let mut out = Vec::with_capacity(ETH_LEN + MTU);
             let more = if index < last { 0x2000 } else { 0 };
-            network(&mut out, &path, proto::UDP, part.len(), more | (index * PART / 8) as u16);
+            network(
+                &mut out,
+                &path,
+                proto::UDP,
+                part.len(),
+                more | (index * PART / 8) as u16,
+            );
             out.extend_from_slice(part);
             pad(&mut out);
             out
@@ -267,7 +273,9 @@ pub(super) fn quote(frame: &[u8]) -> &[u8] {
 }
 
 fn be16(bytes: &[u8]) -> usize {
-    bytes.iter().fold(0, |value, byte| value << 8 | usize::from(*byte))
+    bytes
+        .iter()
+        .fold(0, |value, byte| value << 8 | usize::from(*byte))
 }
 
 /// An ARP message (RFC 826): 1 asks, 2 answers.

@@ -38,13 +38,22 @@ pub(super) fn build(stage: &mut Stage, survey: &Survey, random: &mut Random) -> 
     // A network of public addresses: its own are those that do not share an Ethernet address with others.
     let alone = |seen: &Seen| survey.macs.get(&seen.mac).is_none_or(|all| all.len() <= 2);
     let ours = |address: Ipv4Addr, seen: &Seen| {
-        if any_private { is_private(address) } else { alone(seen) }
+        if any_private {
+            is_private(address)
+        } else {
+            alone(seen)
+        }
     };
     let way_out = survey
         .macs
         .iter()
         .map(|(mac, all)| {
-            let strange = |address: &&Ipv4Addr| survey.hosts.get(*address).is_some_and(|seen| !ours(**address, seen));
+            let strange = |address: &&Ipv4Addr| {
+                survey
+                    .hosts
+                    .get(*address)
+                    .is_some_and(|seen| !ours(**address, seen))
+            };
             (all.iter().filter(strange).count(), *mac)
         })
         .filter(|(count, _)| *count > 0)
@@ -65,7 +74,10 @@ pub(super) fn build(stage: &mut Stage, survey: &Survey, random: &mut Random) -> 
         .iter()
         .filter(|(address, seen)| behind(seen) && network_of(**address) == network)
         .max_by_key(|(_, seen)| seen.packets)
-        .map_or_else(|| Ipv4Addr::from_bits(network.to_bits() + 1), |(address, _)| *address);
+        .map_or_else(
+            || Ipv4Addr::from_bits(network.to_bits() + 1),
+            |(address, _)| *address,
+        );
     let mut builder = Builder {
         stage,
         random,
@@ -75,7 +87,9 @@ pub(super) fn build(stage: &mut Stage, survey: &Survey, random: &mut Random) -> 
     if let Some(mac) = way_out {
         builder.stage.host_mut(gateway).mac = mac;
     }
-    let on_link = locals.iter().filter(|(address, _)| network_of(*address) == network);
+    let on_link = locals
+        .iter()
+        .filter(|(address, _)| network_of(*address) == network);
     let ids: Vec<(HostId, &Seen)> = on_link
         .map(|(address, seen)| (builder.add(*address, Some(seen), true), *seen))
         .collect();
@@ -173,7 +187,11 @@ impl Builder<'_> {
     }
 
     /// The host that answers most in a role.
-    fn role(&mut self, survey: &Survey, counts: &std::collections::BTreeMap<Ipv4Addr, u64>) -> Option<HostId> {
+    fn role(
+        &mut self,
+        survey: &Survey,
+        counts: &std::collections::BTreeMap<Ipv4Addr, u64>,
+    ) -> Option<HostId> {
         let (address, _) = counts.iter().max_by_key(|(_, count)| **count)?;
         let known = self.stage.hosts().iter().position(|host| host.v4 == *address);
         if let Some(index) = known {

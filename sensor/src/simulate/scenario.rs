@@ -86,7 +86,13 @@ impl Setup<'_> {
     }
 
     /// Declares traffic between two hosts, of a protocol and a port of the second.
-    fn declare(&mut self, src: Option<HostId>, dst: Option<HostId>, dst_port: Option<u16>, proto: &'static str) {
+    fn declare(
+        &mut self,
+        src: Option<HostId>,
+        dst: Option<HostId>,
+        dst_port: Option<u16>,
+        proto: &'static str,
+    ) {
         let address = |id: HostId| IpAddr::from(self.stage.host(id).v4);
         let pattern = Pattern {
             src: src.map(address),

@@ -106,7 +106,11 @@ pub(super) fn lay_out(
             .map_err(|cause| SimulateError::Parameter(format!("{}: {cause}", scenario.name)))?;
         planned.push((request, values));
     }
-    let slots = planned.iter().filter(|(request, _)| request.offset_ns.is_none()).count().max(1) as f64;
+    let slots = planned
+        .iter()
+        .filter(|(request, _)| request.offset_ns.is_none())
+        .count()
+        .max(1) as f64;
     let share = if slots > 1.0 { FIRST } else { SINGLE };
     let fill = if slots > 1.0 { FILL } else { 1.0 };
     let needed = |values: &Values| values.get("length").max(ENOUGH * values.get("period")) * 1e9;
@@ -159,7 +163,10 @@ fn check_settings(requests: &[Request], settings: &[Setting]) -> Result<(), Simu
     for setting in settings {
         let fits = |request: &Request| {
             let scenario = request.scenario;
-            setting.scenario.as_deref().is_none_or(|name| name == scenario.name)
+            setting
+                .scenario
+                .as_deref()
+                .is_none_or(|name| name == scenario.name)
                 && scenario.parameters.iter().any(|own| own.name == setting.name)
         };
         if !requests.iter().any(fits) {
@@ -170,7 +177,11 @@ fn check_settings(requests: &[Request], settings: &[Setting]) -> Result<(), Simu
             return Err(SimulateError::Parameter(format!(
                 "no scenario asked for has a parameter \"{}\"; there are: {}",
                 setting.name,
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                }
             )));
         }
     }

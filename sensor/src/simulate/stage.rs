@@ -125,6 +125,12 @@ impl Stage {
         self.turned_away
     }
 
+    /// Frames and actors that wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.frames.len() + self.actors.len()
+    }
+
     /// Adds a host.
     pub(super) fn add(&mut self, host: Host) -> HostId {
         self.hosts.push(host);
@@ -270,7 +276,8 @@ impl Stage {
             let wake = self.actors.peek().map(|Reverse(actor)| actor.time);
             let frame = self.frames.peek().map(|Reverse(frame)| frame.time);
             let frame = frame.filter(|time| *time < self.end_ns);
-            let Some(wake) = wake.filter(|wake| *wake < self.end_ns && frame.is_none_or(|frame| *wake <= frame))
+            let Some(wake) =
+                wake.filter(|wake| *wake < self.end_ns && frame.is_none_or(|frame| *wake <= frame))
             else {
                 return frame;
             };

@@ -105,12 +105,13 @@ impl Survey {
         seen.ttl = seen.ttl.max(parsed.ttl);
         let port = key.port[half];
         match key.proto {
-            proto::TCP if parsed.tcp_flags & (flags::SYN | flags::ACK) == flags::SYN | flags::ACK => {
-                if seen.services.contains_key(&port) || self.services < MAX_SERVICES {
-                    let count = seen.services.entry(port).or_default();
-                    self.services += usize::from(*count == 0);
-                    *count += 1;
-                }
+            proto::TCP
+                if parsed.tcp_flags & (flags::SYN | flags::ACK) == flags::SYN | flags::ACK
+                    && (self.services < MAX_SERVICES || seen.services.contains_key(&port)) =>
+            {
+                let count = seen.services.entry(port).or_default();
+                self.services += usize::from(*count == 0);
+                *count += 1;
             }
             proto::UDP if port == 53 => *self.resolvers.entry(source).or_default() += 1,
             proto::UDP if port == 123 => *self.clocks.entry(source).or_default() += 1,

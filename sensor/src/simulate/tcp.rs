@@ -1,6 +1,8 @@
 //! TCP conversations: handshake, flights that grow, acknowledgements, losses, and the ways in which they end.
 //! It must never know what is said; a script says who says how much, and when.
 
+mod flight;
+
 use super::{
     frame::{self, Tcp, flags},
     host::{Answer, HostId, Label},
@@ -50,17 +52,20 @@ pub(super) fn steps(list: Vec<Step>) -> Script {
     Box::new(move |_| list.next())
 }
 
-/// Segments of a first flight (RFC 6928) and of the largest.
-const FIRST_FLIGHT: usize = 10;
-const LARGEST_FLIGHT: usize = 44;
-/// How long a sender waits at least for an acknowledgement.
-const RETRANSMIT: u64 = 200 * MILLI;
-
 enum Phase {
-    Opening { tries: u32 },
+    Opening {
+        tries: u32,
+    },
     Open,
-    Sending { side: Side, message: Payload, at: usize, flight: usize },
-    Abandoned { tries: u32 },
+    Sending {
+        side: Side,
+        message: Payload,
+        at: usize,
+        flight: usize,
+    },
+    Abandoned {
+        tries: u32,
+    },
 }
 
 /// A conversation, as an actor.
@@ -187,18 +192,31 @@ impl Conversation {
         let (client_stack, server_stack) = (client.stack, server.stack);
         let mss = if self.v6 { 20 } else { 0 };
         let stamp = client.stamp(now - stage.begin_ns());
-        let offer = Options::syn(client_stack, client_stack.mss - mss, Agreed::offered(client_stack), (stamp, 0));
+        let offer = Options::syn(
+            client_stack,
+            client_stack.mss - mss,
+            Agreed::offered(client_stack),
+            (stamp, 0),
+        );
         self.segment(stage, now, Side::Client, flags::SYN, Some(offer));
         let answered = now + self.echo(stage, Side::Server);
         match answer {
             Answer::Silence => {
                 self.phase = Phase::Opening { tries: tries + 1 };
-                (tries < client_stack.syn_retries).then(|| now + (SECOND << tries) + self.random.below(8 * MILLI))
+                (tries < client_stack.syn_retries)
+                    .then(|| now + (SECOND << tries) + self.random.below(8 * MILLI))
             }
             Answer::Refuse => {
                 self.next[Side::Client as usize] = self.next[Side::Client as usize].wrapping_add(1);
                 let (seq, ack) = (0, self.next[Side::Client as usize]);
-                self.emit(stage, answered, Side::Server, (seq, ack, flags::RST | flags::ACK), None, None);
+                self.emit(
+                    stage,
+                    answered,
+                    Side::Server,
+                    (seq, ack, flags::RST | flags::ACK),
+                    None,
+                    None,
+                );
                 None
             }
             Answer::Accept => {
@@ -208,7 +226,13 @@ impl Conversation {
                     self.seen[Side::Server as usize],
                 );
                 let reply = Options::syn(server_stack, server_stack.mss - mss, self.agreed, stamps);
-                self.segment(stage, answered, Side::Server, flags::SYN | flags::ACK, Some(reply));
+                self.segment(
+                    stage,
+                    answered,
+                    Side::Server,
+                    flags::SYN | flags::ACK,
+                    Some(reply),
+                );
                 self.next[Side::Server as usize] = self.next[Side::Server as usize].wrapping_add(1);
                 let opened = answered + self.echo(stage, Side::Client);
                 self.segment(stage, opened, Side::Client, flags::ACK, None);
@@ -222,7 +246,7 @@ impl Conversation {
         match (self.script)(&mut self.random) {
             Some(Step::Wait(pause)) => Some(now + pause),
             Some(Step::Say(side, message)) => {
-                self.sending(stage, now, (side, message, 0, FIRST_FLIGHT))
+                Some(self.sending(stage, now, (side, message, 0, flight::FIRST_FLIGHT)))
             }
             Some(Step::Reset(side)) => {
                 self.segment(stage, now, side, flags::RST | flags::ACK, None);
@@ -243,99 +267,6 @@ impl Conversation {
         self.next[other as usize] = self.next[other as usize].wrapping_add(1);
         self.segment(stage, last, side, flags::ACK, None);
         None
-    }
-
-    /// Sends one flight of a message and its acknowledgements.
-    fn sending(
-        &mut self,
-        stage: &mut Stage,
-        now: u64,
-        (side, message, mut at, flight): (Side, Payload, usize, usize),
-    ) -> Option<u64> {
-        let (from, to) = (self.host(side), self.host(side.other()));
-        let mss = {
-            let (from, to) = (stage.host(from), stage.host(to));
-            let most = usize::from(from.stack.mss.min(to.stack.mss));
-            most - self.agreed.option_bytes() - if self.v6 { 20 } else { 0 }
-        };
-        let line = stage.host(from).line_bps.min(stage.host(to).line_bps).max(1000);
-        let loss = stage.host(from).loss + stage.host(to).loss;
-        let begin = self.next[side as usize];
-        let total = message.len();
-        let count = total.saturating_sub(at).div_ceil(mss).min(flight);
-        let lost = (self.random.chance(loss) && count > 0).then(|| self.random.below(count as u64) as usize);
-        let back = self.echo(stage, side.other());
-        let (mut time, mut gap) = (now, None);
-        let mut acked = now;
-        for index in 0..count {
-            let len = (total - at).min(mss);
-            let seq = begin.wrapping_add((index * mss) as u32);
-            let last = at + len == total;
-            let ack = self.next[side.other() as usize];
-            let bits = if last { flags::ACK | flags::PSH } else { flags::ACK };
-            self.emit(stage, time, side, (seq, ack, bits), None, Some((&message, at, len)));
-            self.next[side as usize] = seq.wrapping_add(len as u32);
-            let edge = self.next[side as usize];
-            if lost == Some(index) {
-                gap = Some((seq, at, len, bits));
-            } else if let Some((missing, ..)) = gap {
-                // What follows a loss is acknowledged with the number of what is missing.
-                acked = acked.max(time + back);
-                let from = missing.wrapping_add(mss as u32);
-                self.acknowledge(stage, acked, side.other(), missing, Some((from, edge)));
-            } else if index % 2 == 1 || last || index + 1 == count {
-                acked = acked.max(time + back);
-                self.acknowledge(stage, acked, side.other(), edge, None);
-            }
-            acked += MICRO;
-            at += len;
-            time += ((len + 66) as u64 * 8 * SECOND / line).max(MICRO);
-        }
-        if let Some((seq, at, len, bits)) = gap {
-            // Sent again when three duplicates have come back, or when the timer runs out.
-            let wait = if lost.is_some_and(|lost| lost + 3 < count) {
-                self.echo(stage, side)
-            } else {
-                RETRANSMIT + back
-            };
-            let again = acked.max(time) + wait;
-            let ack = self.next[side.other() as usize];
-            self.emit(stage, again, side, (seq, ack, bits), None, Some((&message, at, len)));
-            acked = again + back;
-            let edge = self.next[side as usize];
-            self.acknowledge(stage, acked, side.other(), edge, None);
-            acked += MICRO;
-        }
-        if at < total {
-            let flight = if gap.is_some() { flight / 2 } else { flight * 2 };
-            let flight = flight.clamp(2, LARGEST_FLIGHT);
-            self.phase = Phase::Sending {
-                side,
-                message,
-                at,
-                flight,
-            };
-            Some((acked + self.echo(stage, side)).max(time))
-        } else {
-            self.phase = Phase::Open;
-            Some(acked.max(time))
-        }
-    }
-
-    fn acknowledge(
-        &mut self,
-        stage: &mut Stage,
-        at: u64,
-        side: Side,
-        ack: u32,
-        block: Option<(u32, u32)>,
-    ) {
-        let seq = self.next[side as usize];
-        let options = block.filter(|_| self.agreed.sack).map(|(from, to)| {
-            let stamp = stage.host(self.host(side)).stamp(at - stage.begin_ns());
-            Options::plain(self.agreed, (stamp, self.seen[side as usize])).with_sack(from, to)
-        });
-        self.emit(stage, at, side, (seq, ack, flags::ACK), options, None);
     }
 
     /// One side is gone: the other sends its last byte a few times more, then gives up.
@@ -381,7 +312,7 @@ impl Actor for Conversation {
                 message,
                 at,
                 flight,
-            } => self.sending(stage, now, (side, message, at, flight)),
+            } => Some(self.sending(stage, now, (side, message, at, flight))),
             _ => self.open(stage, now),
         }
     }

@@ -12,6 +12,7 @@ use crate::simulate::{
 };
 
 /// How often a device is heard, and how much it says.
+#[derive(Clone, Copy)]
 struct Habit {
     period_ns: u64,
     size: usize,
@@ -111,7 +112,13 @@ fn beacons(stage: &mut Stage, plug: HostId, cloud: HostId, random: &mut Random) 
         let message: Vec<u8> = (0..44).map(|_| random.next() as u8).collect();
         stage.udp(now, Label::BENIGN, (plug, cloud), (port, 32_100), &message);
         let delay = crate::simulate::datagrams::answer_delay(stage, cloud, &mut random);
-        stage.udp(now + delay, Label::BENIGN, (cloud, plug), (32_100, port), &message[..20]);
+        stage.udp(
+            now + delay,
+            Label::BENIGN,
+            (cloud, plug),
+            (32_100, port),
+            &message[..20],
+        );
         Some(now + random.jitter(10 * SECOND, 0.02))
     });
 }

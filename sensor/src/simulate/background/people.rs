@@ -10,6 +10,7 @@ use crate::simulate::{
     host::{HostId, Label},
     payload::{Answers, kind},
     random::Random,
+    ssh,
     stage::{MILLI, SECOND, Stage},
     tcp::Conversation,
 };
@@ -42,7 +43,7 @@ pub(super) fn start(stage: &mut Stage, cast: &Rc<Cast>, rhythm: Rhythm, random: 
         let (server, mut random) = (cast.server, random.fork());
         stage.act(begin + random.below(80 * SECOND), move |stage, now| {
             let length = random.pareto(30.0, 1.1, 900.0) * SECOND as f64;
-            let script = apps::ssh_session(length as u64, &mut random);
+            let script = ssh::session(length as u64, &mut random);
             let talk = Conversation::new(stage, Label::BENIGN, admin, (server, 22), &mut random, script);
             stage.spawn(now, talk);
             let pause = (60.0 + random.exponential(150.0)) * rhythm.pause_factor(now);
@@ -57,9 +58,7 @@ fn visitors(stage: &mut Stage, cast: &Rc<Cast>, rhythm: Rhythm, random: &mut Ran
     /// Machines that visitors come from; each new visitor takes the place of one.
     const REGULARS: usize = 24;
     let (cast, mut random) = (Rc::clone(cast), random.fork());
-    let mut regulars: Vec<HostId> = (0..REGULARS)
-        .map(|_| cast.visitor(stage, &mut random))
-        .collect();
+    let mut regulars: Vec<HostId> = (0..REGULARS).map(|_| cast.visitor(stage, &mut random)).collect();
     stage.act(stage.begin_ns() + random.below(20 * SECOND), move |stage, now| {
         if random.chance(0.2) {
             let place = random.below(regulars.len() as u64) as usize;
@@ -68,8 +67,14 @@ fn visitors(stage: &mut Stage, cast: &Rc<Cast>, rhythm: Rhythm, random: &mut Ran
         let visitor = random.pick(&regulars)?;
         let exchanges = apps::page(&mut random);
         let script = apps::https("files.home.example", &exchanges, &mut random);
-        let talk =
-            Conversation::new(stage, Label::BENIGN, visitor, (cast.server, 443), &mut random, script);
+        let talk = Conversation::new(
+            stage,
+            Label::BENIGN,
+            visitor,
+            (cast.server, 443),
+            &mut random,
+            script,
+        );
         stage.spawn(now, talk);
         let pause = random.exponential(14.0) * rhythm.pause_factor(now);
         Some(now + (pause * SECOND as f64) as u64)
@@ -104,9 +109,21 @@ fn visit(stage: &mut Stage, cast: &Cast, person: HostId, now: u64, random: &mut 
                     kind,
                     upstream,
                 };
-                lookup(stage, at, Label::BENIGN, (person, cast.resolver), &question, answers, random)
+                lookup(
+                    stage,
+                    at,
+                    Label::BENIGN,
+                    (person, cast.resolver),
+                    &question,
+                    answers,
+                    random,
+                )
             };
-            let second = if none { Answers::Nothing } else { Answers::Addresses(&v6) };
+            let second = if none {
+                Answers::Nothing
+            } else {
+                Answers::Addresses(&v6)
+            };
             let known_at = ask(stage, kind::A, &Answers::Addresses(&v4), time);
             time = known_at.max(ask(stage, kind::AAAA, &second, time + 400_000));
         }

@@ -2,8 +2,7 @@
 
 use super::Setup;
 use crate::simulate::{
-    apps,
-    datagrams,
+    apps, datagrams,
     host::{HostId, Label},
     stack::LINUX,
     stage::SECOND,
@@ -36,7 +35,13 @@ pub(super) fn software_update(setup: &mut Setup<'_>) {
     };
     setup.stage.host_mut(mirror).listens = None;
     let bytes = setup.values.count("bytes");
-    let machines: Vec<HostId> = setup.cast.people.iter().copied().filter(|host| *host != mirror).collect();
+    let machines: Vec<HostId> = setup
+        .cast
+        .people
+        .iter()
+        .copied()
+        .filter(|host| *host != mirror)
+        .collect();
     for machine in machines {
         let mut random = setup.random.fork();
         let begin = setup.begin_ns + random.below(setup.length_ns / 3 + 1);
@@ -84,7 +89,14 @@ pub(super) fn new_client(setup: &mut Setup<'_>) {
     let mut held = 0;
     setup.stage.act(setup.begin_ns, move |stage, now| {
         let address = stage.host(cast.server).v4;
-        datagrams::arp(stage, now, BENIGN, client, (address, Some(cast.server)), &mut random);
+        datagrams::arp(
+            stage,
+            now,
+            BENIGN,
+            client,
+            (address, Some(cast.server)),
+            &mut random,
+        );
         let script = apps::https("files.home.example", &apps::page(&mut random), &mut random);
         let to = (cast.server, cast.service);
         let talk = Conversation::new(stage, BENIGN, client, to, &mut random, script);

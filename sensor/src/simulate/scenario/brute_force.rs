@@ -5,6 +5,7 @@ use crate::simulate::{
     apps,
     host::HostId,
     random::Random,
+    ssh,
     stack::LINUX,
     tcp::{Conversation, Script},
 };
@@ -41,7 +42,7 @@ fn guess(setup: &mut Setup<'_>, victim: HostId, port: u16, per_connection: u64, 
 }
 
 pub(super) fn ssh(setup: &mut Setup<'_>) {
-    guess(setup, setup.cast.server, 22, 3, apps::ssh_guesses);
+    guess(setup, setup.cast.server, 22, 3, ssh::guesses);
 }
 
 pub(super) fn ftp(setup: &mut Setup<'_>) {

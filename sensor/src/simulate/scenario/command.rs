@@ -40,7 +40,15 @@ pub(super) fn beaconing(setup: &mut Setup<'_>) {
                 upstream,
             };
             let answers = Answers::Addresses(&address);
-            time = lookup(stage, now, label, (bot, resolver), &question, &answers, &mut random);
+            time = lookup(
+                stage,
+                now,
+                label,
+                (bot, resolver),
+                &question,
+                &answers,
+                &mut random,
+            );
             forgotten = now + NAME_LIFE;
         }
         let command = random.chance(0.05);
@@ -48,7 +56,11 @@ pub(super) fn beaconing(setup: &mut Setup<'_>) {
             think_ns: random.between(1, 20) * MILLI,
             request: random.between(280, 330) as usize,
             serve_ns: random.delay(15 * MILLI),
-            response: if command { 9000 } else { random.between(180, 220) as usize },
+            response: if command {
+                9000
+            } else {
+                random.between(180, 220) as usize
+            },
         }];
         let script = if tls {
             apps::https(NAME, &exchange, &mut random)
@@ -80,7 +92,9 @@ pub(super) fn dns_tunnel(setup: &mut Setup<'_>) {
     let mut random = setup.random.fork();
     let mut sent = 0u64;
     setup.stage.act(setup.begin_ns, move |stage, now| {
-        let data: Vec<String> = (0..random.between(2, 3)).map(|_| base32(&mut random, 56)).collect();
+        let data: Vec<String> = (0..random.between(2, 3))
+            .map(|_| base32(&mut random, 56))
+            .collect();
         let name = format!("{}.{sent:04x}.t.sync-cache.example", data.join("."));
         let kind = if random.chance(0.8) { kind::TXT } else { kind::NULL };
         let size = if random.chance(0.3) {
@@ -95,7 +109,15 @@ pub(super) fn dns_tunnel(setup: &mut Setup<'_>) {
             upstream,
         };
         let answers = Answers::Data(kind, &data);
-        lookup(stage, now, label, (bot, resolver), &question, &answers, &mut random);
+        lookup(
+            stage,
+            now,
+            label,
+            (bot, resolver),
+            &question,
+            &answers,
+            &mut random,
+        );
         sent += 1;
         (sent < count).then(|| now + random.exponential(step as f64) as u64)
     });

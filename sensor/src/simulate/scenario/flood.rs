@@ -168,11 +168,20 @@ pub(super) fn udp_spoofed(setup: &mut Setup<'_>) {
     let count = setup.values.count("packets");
     repeat(setup, count, move |stage, now, _, random| {
         let path = forged(stage, attacker, server, random);
-        let ports = (random.between(1, 65_535) as u16, random.between(1024, 65_535) as u16);
+        let ports = (
+            random.between(1, 65_535) as u16,
+            random.between(1024, 65_535) as u16,
+        );
         let mut about = Vec::new();
         let from = random.below(1024) as usize;
         stage.send_raw(now, label, |out, noise| {
-            frame::udp(out, &path, ports.0, ports.1, noise.get(from..from + size).unwrap_or_default());
+            frame::udp(
+                out,
+                &path,
+                ports.0,
+                ports.1,
+                noise.get(from..from + size).unwrap_or_default(),
+            );
             about.extend_from_slice(out);
         });
         victim.port_unreachable(stage, now, &path, &about, &mut 0);
@@ -201,7 +210,13 @@ pub(super) fn udp_botnet(setup: &mut Setup<'_>) {
         let (from, size) = (random.below(1024) as usize, random.between(900, 1400) as usize);
         let mut about = Vec::new();
         stage.send_raw(now, label, |out, noise| {
-            frame::udp(out, &path, *sport, port, noise.get(from..from + size).unwrap_or_default());
+            frame::udp(
+                out,
+                &path,
+                *sport,
+                port,
+                noise.get(from..from + size).unwrap_or_default(),
+            );
             about.extend_from_slice(out);
         });
         victim.port_unreachable(stage, now, &path, &about, last);

@@ -41,7 +41,14 @@ pub(super) fn new_device(setup: &mut Setup<'_>) {
     setup.declare(Some(device), None, None, "");
     let (begin, end, length) = (setup.begin_ns, setup.end_ns(), setup.length_ns);
     let stage = &mut *setup.stage;
-    let joined = datagrams::dhcp(stage, begin, label, (device, cast.gateway), Dhcp::Join, &mut random);
+    let joined = datagrams::dhcp(
+        stage,
+        begin,
+        label,
+        (device, cast.gateway),
+        Dhcp::Join,
+        &mut random,
+    );
     let (mac, address) = (stage.host(device).mac, stage.host(device).v4);
     // It probes for its address, then announces it (RFC 5227).
     for index in 0..5 {
@@ -69,10 +76,30 @@ pub(super) fn new_device(setup: &mut Setup<'_>) {
             upstream: cast.upstream,
         };
         let ends = (device, cast.resolver);
-        lookup(stage, ready + SECOND, label, ends, &question, &Answers::Addresses(&known), &mut random);
-        datagrams::ntp(stage, ready + 2 * SECOND, label, (device, cast.clock), &mut random);
+        lookup(
+            stage,
+            ready + SECOND,
+            label,
+            ends,
+            &question,
+            &Answers::Addresses(&known),
+            &mut random,
+        );
+        datagrams::ntp(
+            stage,
+            ready + 2 * SECOND,
+            label,
+            (device, cast.clock),
+            &mut random,
+        );
     }
-    let script = apps::keepalive("setup.unknown-vendor.example", 10 * SECOND, length, 300, &mut random);
+    let script = apps::keepalive(
+        "setup.unknown-vendor.example",
+        10 * SECOND,
+        length,
+        300,
+        &mut random,
+    );
     let talk = Conversation::new(stage, label, device, (cloud, 443), &mut random, script);
     stage.spawn(ready + 2 * SECOND, talk);
     let neighbours: Vec<HostId> = cast.devices.iter().chain(&cast.people).copied().collect();
@@ -141,17 +168,25 @@ pub(super) fn service_outage(setup: &mut Setup<'_>) {
         stage.host_mut(server).outage = (!over).then_some(Outage { port, answer, label });
         (!over).then_some(end)
     });
-    let clients: Vec<HostId> = setup.cast.people.iter().chain(&setup.cast.devices).copied().collect();
+    let clients: Vec<HostId> = setup
+        .cast
+        .people
+        .iter()
+        .chain(&setup.cast.devices)
+        .copied()
+        .collect();
     for client in clients.into_iter().filter(|client| *client != server).take(4) {
         let mut random = setup.random.fork();
-        setup.stage.act(begin + random.below(5 * SECOND), move |stage, now| {
-            let script = apps::https("files", &[], &mut random);
-            let talk = Conversation::new(stage, label, client, (server, port), &mut random, script);
-            stage.spawn(now, talk);
-            // Programs try again at once, people after a while.
-            let pause = if random.chance(0.6) { SECOND } else { 8 * SECOND };
-            let next = now + random.jitter(pause, 0.4);
-            (next < end).then_some(next)
-        });
+        setup
+            .stage
+            .act(begin + random.below(5 * SECOND), move |stage, now| {
+                let script = apps::https("files", &[], &mut random);
+                let talk = Conversation::new(stage, label, client, (server, port), &mut random, script);
+                stage.spawn(now, talk);
+                // Programs try again at once, people after a while.
+                let pause = if random.chance(0.6) { SECOND } else { 8 * SECOND };
+                let next = now + random.jitter(pause, 0.4);
+                (next < end).then_some(next)
+            });
     }
 }

@@ -62,7 +62,12 @@ pub(super) fn dns(setup: &mut Setup<'_>) {
         let data: Vec<Vec<u8>> = (0..records).map(|_| payload::txt(random, 230)).collect();
         let id = random.next() as u16;
         let answers = Answers::Data(kind::TXT, &data);
-        vec![payload::dns_response(id, "records.zone.example", kind::ANY, &answers)]
+        vec![payload::dns_response(
+            id,
+            "records.zone.example",
+            kind::ANY,
+            &answers,
+        )]
     });
 }
 

@@ -19,8 +19,8 @@ use crate::simulate::{
 
 /// Ports that scanners try first.
 const COMMON: [u16; 24] = [
-    80, 443, 22, 21, 23, 25, 3389, 110, 445, 139, 143, 53, 135, 3306, 8080, 1723, 111, 995, 993, 5900, 1025, 587,
-    8888, 199,
+    80, 443, 22, 21, 23, 25, 3389, 110, 445, 139, 143, 53, 135, 3306, 8080, 1723, 111, 995, 993, 5900, 1025,
+    587, 8888, 199,
 ];
 
 /// `count` different ports, the common ones among the first.
@@ -103,12 +103,20 @@ impl Prober {
                 // The scanner's kernel knows nothing of the connection.
                 let back = answered + datagrams::answer_delay(stage, self.attacker, random);
                 let own = stage.path(self.attacker, target, false);
-                bare_reset(stage, back, self.label, &own, (self.sport, port), self.seq.wrapping_add(1));
+                bare_reset(
+                    stage,
+                    back,
+                    self.label,
+                    &own,
+                    (self.sport, port),
+                    self.seq.wrapping_add(1),
+                );
             }
             answer == Answer::Silence
         } else if answer == Answer::Refuse {
             let at = now + datagrams::answer_delay(stage, target, random);
-            self.victim.reset(stage, at, &arriving, self.flags & flags::FIN != 0);
+            self.victim
+                .reset(stage, at, &arriving, self.flags & flags::FIN != 0);
             false
         } else {
             // An open port drops what belongs to no connection.
@@ -200,7 +208,14 @@ pub(super) fn horizontal(setup: &mut Setup<'_>) {
             let address = targets.get(sent as usize % targets.len().max(1)).copied()?;
             // Whoever forwards the packet to the local network has to find the address first.
             let asker = if inside { attacker } else { gateway };
-            local_target(stage, now, label, (attacker, asker), (address, sport, port), &mut random);
+            local_target(
+                stage,
+                now,
+                label,
+                (attacker, asker),
+                (address, sport, port),
+                &mut random,
+            );
         }
         sent += 1;
         (sent < count).then(|| now + random.exponential(step as f64) as u64)
@@ -236,7 +251,14 @@ fn local_target(
     let holder = Cast::holder(stage, address).filter(|host| stage.host(*host).down.is_none());
     let Some(target) = holder else {
         for second in 0..3 {
-            datagrams::arp(stage, now + second * SECOND, label, asker, (address, None), random);
+            datagrams::arp(
+                stage,
+                now + second * SECOND,
+                label,
+                asker,
+                (address, None),
+                random,
+            );
         }
         return;
     };
@@ -306,7 +328,14 @@ fn strange_target(
         let at = now + random.delay(80_000_000);
         stage.send_raw(at, label, |out, _| frame::tcp(out, &back, &answer, 0, |_| {}));
         if open {
-            bare_reset(stage, at + 400_000, label, &path, (sport, port), seq.wrapping_add(1));
+            bare_reset(
+                stage,
+                at + 400_000,
+                label,
+                &path,
+                (sport, port),
+                seq.wrapping_add(1),
+            );
         }
     }
 }

@@ -98,7 +98,9 @@ impl Victim {
                 };
                 for after in copies {
                     let time = at + after * SECOND;
-                    stage.send_raw(time, self.label, |out, _| frame::tcp(out, &path, &head, 0, |_| {}));
+                    stage.send_raw(time, self.label, |out, _| {
+                        frame::tcp(out, &path, &head, 0, |_| {});
+                    });
                 }
                 Some((at, seq))
             }
@@ -149,14 +151,7 @@ impl Victim {
 }
 
 /// The bare reset of a host that got an answer it did not ask for.
-pub(super) fn bare_reset(
-    stage: &mut Stage,
-    at: u64,
-    label: Label,
-    path: &Path,
-    ports: (u16, u16),
-    seq: u32,
-) {
+pub(super) fn bare_reset(stage: &mut Stage, at: u64, label: Label, path: &Path, ports: (u16, u16), seq: u32) {
     let head = Tcp {
         sport: ports.0,
         dport: ports.1,
