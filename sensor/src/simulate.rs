@@ -286,19 +286,13 @@ fn start(
 
 fn is_withheld(rules: &[Withheld], frame: &CapturedFrame<'_>) -> bool {
     let now = |rule: &&Withheld| (rule.begin_ns..rule.end_ns).contains(&frame.time_ns);
-    let mut rules = rules.iter().filter(now).peekable();
-    if rules.peek().is_none() {
-        return false;
-    }
-    let Some((src, dst, ports, protocol)) = survey::ends(frame) else {
-        return false;
-    };
-    rules.any(|rule| match rule.port {
-        Some(port) => {
-            protocol == frame::proto::TCP
-                && (src == rule.host && ports[0] == port || dst == rule.host && ports[1] == port)
+    rules.iter().filter(now).any(|rule| {
+        let is_host = |at: usize| frame.data.get(at..at + 6) == Some(&rule.host[..]);
+        match rule.port {
+            None => is_host(6),
+            Some(port) => survey::tcp_ports(frame)
+                .is_some_and(|(from, to)| is_host(6) && from == port || is_host(0) && to == port),
         }
-        None => src == rule.host,
     })
 }
 

@@ -330,3 +330,6 @@ fn list() -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

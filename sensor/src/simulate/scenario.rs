@@ -12,10 +12,11 @@ mod scan;
 mod table;
 mod victim;
 
-use std::{net::IpAddr, rc::Rc};
+use std::rc::Rc;
 
 use super::{
     cast::Cast,
+    frame::Mac,
     host::{HostId, Label},
     labels::Pattern,
     parameter::{Parameter, Values},
@@ -69,8 +70,9 @@ pub(super) struct Setup<'a> {
 pub(super) struct Withheld {
     pub(super) begin_ns: u64,
     pub(super) end_ns: u64,
-    pub(super) host: IpAddr,
-    /// Only frames of this TCP port, in either direction; otherwise all that the host sends.
+    /// Ethernet address of the host, so that IPv6 goes too.
+    pub(super) host: Mac,
+    /// Only frames to and from this TCP port of the host; otherwise all that it sends.
     pub(super) port: Option<u16>,
 }
 
@@ -85,7 +87,7 @@ impl Setup<'_> {
         (self.length_ns / count.max(1)).max(1)
     }
 
-    /// Declares traffic between two hosts, of a protocol and a port of the second.
+    /// Declares IPv4 traffic between two hosts, of a protocol and a port of the second.
     fn declare(
         &mut self,
         src: Option<HostId>,
@@ -93,7 +95,33 @@ impl Setup<'_> {
         dst_port: Option<u16>,
         proto: &'static str,
     ) {
-        let address = |id: HostId| IpAddr::from(self.stage.host(id).v4);
+        self.declare_family(src, dst, dst_port, proto, false);
+    }
+
+    /// As [`Self::declare`], and the same over IPv6 where the hosts have it: conversations choose.
+    fn declare_both(
+        &mut self,
+        src: Option<HostId>,
+        dst: Option<HostId>,
+        dst_port: Option<u16>,
+        proto: &'static str,
+    ) {
+        self.declare_family(src, dst, dst_port, proto, false);
+        let mut hosts = src.into_iter().chain(dst);
+        if hosts.all(|id| self.stage.host(id).v6.is_some()) {
+            self.declare_family(src, dst, dst_port, proto, true);
+        }
+    }
+
+    fn declare_family(
+        &mut self,
+        src: Option<HostId>,
+        dst: Option<HostId>,
+        dst_port: Option<u16>,
+        proto: &'static str,
+        v6: bool,
+    ) {
+        let address = |id: HostId| self.stage.host(id).address(v6);
         let pattern = Pattern {
             src: src.map(address),
             dst: dst.map(address),

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{Ipv4Addr, Ipv6Addr},
 };
 
 use sensor_common::{
@@ -130,11 +130,9 @@ fn v4(address: [u8; 16]) -> Option<Ipv4Addr> {
     Ipv6Addr::from(address).to_ipv4_mapped()
 }
 
-/// Source and destination addresses and ports of a frame, for rules about what is withheld.
-pub(super) fn ends(frame: &CapturedFrame<'_>) -> Option<(IpAddr, IpAddr, [u16; 2], u8)> {
+/// Source and destination port of a TCP frame, for rules about what is withheld.
+pub(super) fn tcp_ports(frame: &CapturedFrame<'_>) -> Option<(u16, u16)> {
     let parsed = parse(frame.data, &Frame::ethernet(frame.wire_len)).ok()?;
-    let address = |index: usize| Ipv6Addr::from(parsed.key.addr[index]).to_canonical();
     let (half, key) = (usize::from(parsed.half), &parsed.key);
-    let ports = [key.port[half], key.port[1 - half]];
-    Some((address(half), address(1 - half), ports, key.proto))
+    (key.proto == proto::TCP).then(|| (key.port[half], key.port[1 - half]))
 }

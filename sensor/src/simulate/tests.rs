@@ -43,6 +43,13 @@ fn options(scenarios: &str, seed: u64) -> Options {
     }
 }
 
+/// A fifth of the attack, where one test goes through all of them.
+fn fifth(scenarios: &str, seed: u64) -> Options {
+    let mut options = options(scenarios, seed);
+    options.shape.intensity = 0.2;
+    options
+}
+
 fn read_capture(bytes: &[u8]) -> Vec<Read> {
     let field = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
     assert_eq!((field(0), field(20)), (0xa1b2_3c4d, 1), "nanoseconds, Ethernet");
@@ -111,7 +118,7 @@ impl FrameSource for Recorded {
 #[test]
 fn every_scenario_parses_whole_in_order_of_time_with_labels_in_its_window() {
     for scenario in SCENARIOS {
-        let (frames, outcome) = made(&options(scenario.name, 1));
+        let (frames, outcome) = made(&fifth(scenario.name, 1));
         let run = &outcome.runs[0];
         let begin = super::EPOCH_NS + run.planned_ns.0;
         assert!(
@@ -199,7 +206,7 @@ fn intensity_sends_more_in_the_same_time() {
         },
         ..options("syn-flood", 1)
     });
-    assert!((3000..3800).contains(&outcome.runs[0].frames), "{outcome:?}");
+    assert!((3500..4500).contains(&outcome.runs[0].frames), "{outcome:?}");
 }
 
 #[test]
@@ -235,6 +242,7 @@ fn intervals_cover_exactly_the_labelled_time() {
         lines[0].join(","),
         "start,end,src,dst,src_port,dst_port,proto,label"
     );
+    // The flood goes over IPv4 only, and harmless things are not listed.
     assert_eq!(lines.len(), 3, "{labels}");
     assert_eq!(
         lines[1][2..],
@@ -261,7 +269,7 @@ fn a_snap_length_cuts_bytes_but_not_lengths() {
 fn names_are_kebab_case_and_unlike_each_other() {
     let mut names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
     let fits = |name: &&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-    assert!(names.iter().all(|name| fits(name)));
+    assert!(names.iter().all(fits));
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), SCENARIOS.len());

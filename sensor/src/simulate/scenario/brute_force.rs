@@ -15,7 +15,7 @@ type Guess = fn(u64, &mut Random) -> Script;
 
 fn guess(setup: &mut Setup<'_>, victim: HostId, port: u16, per_connection: u64, script: Guess) {
     let attacker = setup.attacker(&LINUX, victim);
-    setup.declare(Some(attacker), Some(victim), Some(port), "tcp");
+    setup.declare_both(Some(attacker), Some(victim), Some(port), "tcp");
     // A capture does not show all that listens: the victim has this service, or there would be nothing to guess.
     if let Some(ports) = &mut setup.stage.host_mut(victim).listens
         && !ports.contains(&port)

@@ -123,12 +123,12 @@ pub(super) fn new_device(setup: &mut Setup<'_>) {
 pub(super) fn silent_device(setup: &mut Setup<'_>) {
     let device = setup.cast.devices.first().copied().unwrap_or(setup.cast.server);
     let gateway = setup.cast.gateway;
-    setup.declare(None, Some(device), None, "");
+    setup.declare_both(None, Some(device), None, "");
     let (label, begin, end) = (setup.label, setup.begin_ns, setup.end_ns());
     setup.withheld.push(Withheld {
         begin_ns: begin,
         end_ns: end,
-        host: setup.stage.host(device).v4.into(),
+        host: setup.stage.host(device).mac,
         port: None,
     });
     let mut random = setup.random.fork();
@@ -150,7 +150,7 @@ pub(super) fn silent_device(setup: &mut Setup<'_>) {
 
 pub(super) fn service_outage(setup: &mut Setup<'_>) {
     let (server, port, label) = (setup.cast.server, setup.cast.service, setup.label);
-    setup.declare(None, Some(server), Some(port), "tcp");
+    setup.declare_both(None, Some(server), Some(port), "tcp");
     let answer = if setup.values.is_second("answer") {
         Answer::Silence
     } else {
@@ -160,7 +160,7 @@ pub(super) fn service_outage(setup: &mut Setup<'_>) {
     setup.withheld.push(Withheld {
         begin_ns: begin,
         end_ns: end,
-        host: setup.stage.host(server).v4.into(),
+        host: setup.stage.host(server).mac,
         port: Some(port),
     });
     setup.stage.act(begin, move |stage, now| {

@@ -16,8 +16,7 @@ type Response = fn(&mut Random) -> Vec<Vec<u8>>;
 
 fn reflect(setup: &mut Setup<'_>, port: u16, response: Response) {
     let (server, label) = (setup.cast.server, setup.label);
-    let proto = "udp";
-    setup.declare(Some(server), None, Some(port), proto);
+    setup.declare(Some(server), None, Some(port), "udp");
     setup.declare(None, Some(server), None, "icmp");
     let mut reflectors = setup.values.count("reflectors");
     if !setup.cast.routed {

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, process::Command};
 
-use super::{SCENARIOS, bytes_of, made, options};
+use super::{Read, SCENARIOS, bytes_of, fifth, made, options};
 
 /// Ones' complement sum of 16-bit words.
 fn ones_complement(bytes: &[u8]) -> u16 {
@@ -62,9 +62,11 @@ fn wrong(frame: &[u8], parts: &mut HashMap<(Vec<u8>, u16), Vec<u8>>) -> Option<&
 #[test]
 fn every_checksum_of_every_scenario_is_right() {
     for scenario in SCENARIOS {
-        let (frames, _) = made(&options(scenario.name, 4));
+        let (frames, _) = made(&fifth(scenario.name, 4));
         let mut parts = HashMap::new();
-        for (number, frame) in (1..).zip(&frames) {
+        // The background is the same everywhere; once is enough.
+        let new = |frame: &&Read| scenario.benign || !frame.label.is_empty();
+        for (number, frame) in (1..).zip(frames.iter().filter(new)) {
             let wrong = wrong(&frame.data, &mut parts);
             assert_eq!(wrong, None, "{}: frame {number}: {frame:?}", scenario.name);
         }
@@ -92,31 +94,22 @@ fn tshark_finds_no_bad_checksum_and_no_gap() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    for name in [
-        "ordinary",
-        "syn-flood",
-        "dns-amplification",
-        "vertical-scan",
-        "ssh-brute-force",
-        "dns-tunnel",
-        "silent-device",
-        "flash-crowd",
-    ] {
-        let path = directory.path().join(name);
-        std::fs::write(&path, bytes_of(&options(name, 9)).0).unwrap();
-        let filter = "ip.checksum.status == 0 or tcp.checksum.status == 0 or udp.checksum.status == 0 or \
-                      icmp.checksum.status == 0 or icmpv6.checksum.status == 0 or tcp.analysis.lost_segment or \
-                      tcp.analysis.ack_lost_segment";
-        let mut tshark = Command::new("tshark");
-        for field in ["ip", "tcp", "udp"] {
-            tshark.args(["-o", &format!("{field}.check_checksum:TRUE")]);
-        }
-        let output = tshark.arg("-r").arg(&path).args(["-Y", filter]).output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{name}");
+    let path = directory.path().join("mixed.pcap");
+    let names =
+        "syn-flood,dns-amplification,vertical-scan,ssh-brute-force,dns-tunnel,silent-device,flash-crowd";
+    std::fs::write(&path, bytes_of(&fifth(names, 9)).0).unwrap();
+    let filter = "ip.checksum.status == 0 or tcp.checksum.status == 0 or udp.checksum.status == 0 or \
+                  icmp.checksum.status == 0 or icmpv6.checksum.status == 0 or tcp.analysis.lost_segment or \
+                  tcp.analysis.ack_lost_segment or dns and _ws.malformed";
+    let mut tshark = Command::new("tshark");
+    for field in ["ip", "tcp", "udp"] {
+        tshark.args(["-o", &format!("{field}.check_checksum:TRUE")]);
     }
+    let output = tshark.arg("-r").arg(&path).args(["-Y", filter]).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
 }

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sensor_common::flow::FlowKey;
+use sensor_common::{
+    flow::FlowKey,
+    parse::{Frame, parse},
+};
 
-use super::{Options, Setting, Shape, made, options};
+use super::{Setting, Shape, made, options};
 use crate::simulate::{
     background, network,
     parameter::Values,
@@ -45,10 +48,10 @@ fn nothing_is_acknowledged_that_was_not_sent_and_no_byte_is_left_out() {
             ends.reached[half] = Some(seq.wrapping_add(1));
             continue;
         }
-        if flags & 16 != 0 {
-            if let Some(sent) = ends.reached[1 - half] {
-                assert!(!after(ack, sent), "acknowledges what was not sent");
-            }
+        if flags & 16 != 0
+            && let Some(sent) = ends.reached[1 - half]
+        {
+            assert!(!after(ack, sent), "acknowledges what was not sent");
         }
         if let Some(reached) = ends.reached[half]
             && flags & 4 == 0
@@ -86,24 +89,28 @@ fn the_background_has_what_a_small_network_has() {
 
 #[test]
 fn at_night_people_sleep_and_devices_do_not() {
-    let day = Options {
-        duration_ns: Some(18 * 3600 * SECOND),
-        day_rhythm: true,
-        snap_bytes: 100,
-        ..options("ordinary", 23)
-    };
-    let (frames, _) = made(&day);
-    // It begins at eight: from noon to four in the afternoon, and from midnight to two.
-    let count = |from: u64, to: u64, port: u16| {
-        let hour = |frame: &super::Read| 8 + (frame.time_ns - crate::simulate::EPOCH_NS) / SECOND / 3600;
-        let within = frames.iter().filter(|frame| (from..to).contains(&hour(frame)));
-        within
-            .filter(|frame| frame.parsed().key.port.contains(&port))
-            .count() as f64
-            / (to - from) as f64
-    };
-    assert!(count(24, 26, 443) < 0.5 * count(12, 16, 443));
-    assert!(count(24, 26, 8883) > 0.7 * count(12, 16, 8883));
+    const HOUR: u64 = 3600 * SECOND;
+    let mut random = Random::new(23);
+    // From noon to two in the afternoon, and from midnight to two.
+    let counts = [12, 24].map(|hour| {
+        let mut stage = Stage::new(hour * HOUR, (hour + 2) * HOUR, &mut random);
+        let cast = std::rc::Rc::new(network::build(&mut stage, &mut random));
+        background::start(
+            &mut stage,
+            &cast,
+            background::Rhythm { by_day: true },
+            &mut random,
+        );
+        let (mut people, mut devices) = (0, 0);
+        while let Some(frame) = stage.next_frame() {
+            let parsed = parse(frame.data, &Frame::ethernet(frame.data.len() as u32)).unwrap();
+            people += u32::from(parsed.key.port.contains(&443));
+            devices += u32::from(parsed.key.port.contains(&8883));
+        }
+        (people, devices)
+    });
+    let [(day, busy), (night, quiet)] = counts;
+    assert!(2 * night < day && 10 * quiet > 7 * busy, "{counts:?}");
 }
 
 #[test]
