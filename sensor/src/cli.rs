@@ -8,10 +8,15 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Override, Settings, value::Value};
 
 mod config_command;
+mod evaluate;
 mod failure;
 pub mod log;
 mod models;
+mod offline;
+mod progress;
+mod replay;
 mod simulate;
+mod train;
 
 pub use failure::Failure;
 
@@ -25,6 +30,8 @@ pub mod exit {
     pub const INPUT: u8 = 3;
     /// Missing privilege or kernel feature.
     pub const PRIVILEGE: u8 = 4;
+    /// A bar of `evaluate` was missed.
+    pub const BAR: u8 = 5;
 }
 
 const EXAMPLES: &str = "Examples:
@@ -32,6 +39,7 @@ const EXAMPLES: &str = "Examples:
   sensor run                           watch the interfaces that hold a default route
   sensor run -i eth0 -i 'veth*'        watch these, and matching ones that appear later
   sensor run --learn 2h --alerts -     learn for two hours, then print incidents as JSON lines
+  sensor replay capture.pcap           the same over a recording, learning included
   sensor config default > sensor.toml  a commented configuration file to start from
 
 Exit codes: 0 done, 1 failed while working, 2 wrong usage or configuration,
@@ -62,6 +70,15 @@ enum Command {
     /// Watch interfaces, learn what is normal, raise alarms
     #[command(after_help = RUN_EXAMPLES)]
     Run(Run),
+    /// Run captures through the whole pipeline: learn, detect, print incidents
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(replay::Replay),
+    /// Learn a model from captures
+    #[command(after_help = train::EXAMPLES)]
+    Train(train::Train),
+    /// Measure a model on labelled captures
+    #[command(after_help = evaluate::EXAMPLES)]
+    Evaluate(evaluate::Evaluate),
     /// Check what this kernel, this process and these interfaces allow
     #[command(
         after_help = "Examples:\n  sensor doctor\n  sensor doctor -i eth0\n\nExit code 4 if something that is needed is missing."
@@ -246,6 +263,9 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
             print(&report.to_string())?;
             Ok(if report.complete() { 0 } else { exit::PRIVILEGE })
         }
+        Command::Replay(command) => replay::run(&command, format),
+        Command::Train(command) => train::run(&command, format),
+        Command::Evaluate(command) => evaluate::run(&command, format),
         Command::Config(command) => config_command::run(&command, format),
         Command::Models(command) => models::run(&command, format),
         Command::Simulate(arguments) => simulate::run(&arguments),

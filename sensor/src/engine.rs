@@ -17,10 +17,10 @@ use crate::model::Model;
 use crate::window::Window;
 
 pub use job::{TrainError, TrainingJob};
+pub use learned::Learned;
 pub use outcome::{ErrorHistogram, Exemplar, Outcome, ScoreRow, Suppressed, Unscored};
 
 use self::judge::Bench;
-use self::learned::Learned;
 
 /// Windows with less than this share of their packets in flow rows are not learned from.
 const MIN_LEARNING_COVERAGE: f32 = 0.5;
@@ -181,6 +181,17 @@ impl Engine {
             window_ns: self.settings.window_ns,
             parent: None,
         })
+    }
+
+    /// Why there is no model, at the end of all traffic.
+    pub fn why_not_learned(&mut self) -> TrainError {
+        match self.problem.take() {
+            Some(problem) => problem,
+            None => TrainError::TooShort {
+                have_s: self.learned.duration_ns / 1_000_000_000,
+                need_s: self.goal_ns / 1_000_000_000,
+            },
+        }
     }
 
     /// The job that was handed out failed: learning begins again.

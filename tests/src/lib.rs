@@ -10,6 +10,7 @@ pub mod generate;
 pub mod metrics;
 pub mod netns;
 pub mod packet_socket;
+pub mod python;
 pub mod require;
 pub mod stop;
 pub mod topology;

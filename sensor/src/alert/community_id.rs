@@ -2,7 +2,7 @@
 //! `"1:" + base64(SHA-1(seed ‖ lower endpoint ‖ higher endpoint))` as specified in the community-id-spec repository.
 //! It must never depend on the direction of a two-way flow.
 
-use sensor_common::flow::{FlowKey, NET_ARP};
+use sensor_common::flow::{FlowKey, NET_ARP, NET_IPV4};
 use sha1::{Digest, Sha1};
 
 const ICMP: u8 = 1;
@@ -27,8 +27,9 @@ pub fn community_id(key: &FlowKey, initiator: &[u8; 16]) -> Option<String> {
         (target, source)
     };
     let mut bytes = vec![0, 0];
-    bytes.extend(address_bytes(&first.0));
-    bytes.extend(address_bytes(&second.0));
+    for end in [&first, &second] {
+        bytes.extend(address_bytes(key, &end.0));
+    }
     bytes.extend([key.proto, 0]);
     if matches!(key.proto, 1 | 6 | 17 | 58 | 132) {
         bytes.extend(first.1.to_be_bytes());
@@ -42,16 +43,14 @@ fn is_two_way(proto: u8, kind: u16) -> bool {
     if proto == ICMP {
         matches!(kind, 0 | 8 | 9 | 10 | 13..=18)
     } else {
-        matches!(kind, 128..=136 | 139 | 140 | 144 | 145)
+        matches!(kind, 128..=131 | 133..=136 | 139 | 140 | 144 | 145)
     }
 }
 
-fn address_bytes(address: &[u8; 16]) -> &[u8] {
-    if address.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]) {
-        address.get(12..).unwrap_or_default()
-    } else {
-        address
-    }
+/// Four bytes for IPv4; a mapped address in an IPv6 packet keeps its sixteen.
+fn address_bytes<'a>(key: &FlowKey, address: &'a [u8; 16]) -> &'a [u8] {
+    let from = if key.network() == NET_IPV4 { 12 } else { 0 };
+    address.get(from..).unwrap_or_default()
 }
 
 /// Base64 with padding (RFC 4648, section 4).
@@ -99,15 +98,154 @@ mod tests {
         community_id(&key, &a.0).unwrap()
     }
 
+    /// Protocol, source, target, identifier: all of the baseline data that the specification's repository publishes
+    /// (`baseline/baseline_deflt.json`), one direction each. ICMP has type, and code or the type of the answer, as ports.
+    const PUBLISHED: [(u8, &str, u16, &str, u16, &str); 15] = [
+        (
+            6,
+            "128.232.110.120",
+            34855,
+            "66.35.250.204",
+            80,
+            "1:LQU9qZlK+B5F3KDmev6m5PMibrg=",
+        ),
+        (
+            6,
+            "2001:470:e5bf:dead:4957:2174:e82c:4887",
+            63943,
+            "2607:f8b0:400c:c03::1a",
+            25,
+            "1:/qFaeAR+gFe1KYjMzVDsMv+wgU4=",
+        ),
+        (
+            17,
+            "192.168.1.52",
+            54585,
+            "8.8.8.8",
+            53,
+            "1:d/FP5EW3wiY1vCndhwleRRKHowQ=",
+        ),
+        (
+            132,
+            "192.168.170.8",
+            7,
+            "192.168.170.56",
+            7,
+            "1:MP2EtRCAUIZvTw6MxJHLV7N7JDs=",
+        ),
+        (
+            46,
+            "10.1.12.1",
+            0,
+            "10.1.12.2",
+            0,
+            "1:KHlLkgoJW7ifUTyTSgyVfkFHzKw=",
+        ),
+        (
+            1,
+            "192.168.0.89",
+            8,
+            "192.168.0.1",
+            0,
+            "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=",
+        ),
+        (1, "10.0.0.1", 11, "10.0.0.2", 0, "1:YHxtAirCG//0OzkcVAukqKQN9xM="),
+        (
+            58,
+            "fe80::200:86ff:fe05:80da",
+            135,
+            "fe80::260:97ff:fe07:69ea",
+            136,
+            "1:dGHyGvjMfljg6Bppwm3bg0LO8TY=",
+        ),
+        (
+            58,
+            "fe80::260:97ff:fe07:69ea",
+            135,
+            "fe80::200:86ff:fe05:80da",
+            136,
+            "1:zavyT/cezQr1fmImYCwYnMXbgck=",
+        ),
+        (
+            58,
+            "3ffe:501:1800:2345::2",
+            3,
+            "3ffe:507:0:1:200:86ff:fe05:80da",
+            0,
+            "1:2ObVBgIn28oZvibYZhZMBgh7WdQ=",
+        ),
+        (
+            58,
+            "3ffe:501:410:0:2c0:dfff:fe47:33e",
+            1,
+            "3ffe:507:0:1:200:86ff:fe05:80da",
+            4,
+            "1:hLZd0XGWojozrvxqE0dWB1iM6R0=",
+        ),
+        (
+            58,
+            "3ffe:507:0:1:200:86ff:fe05:80da",
+            128,
+            "3ffe:501:0:1001::2",
+            129,
+            "1:+TW+HtLHvV1xnGhV1lv7XoJrqQg=",
+        ),
+        (
+            58,
+            "fe80::200:86ff:fe05:80da",
+            133,
+            "ff02::2",
+            134,
+            "1:hO+sN4H+MG5MY/8hIrXPqc4ZQz0=",
+        ),
+        (
+            58,
+            "fe80::260:97ff:fe07:69ea",
+            134,
+            "ff02::1",
+            133,
+            "1:pkvHqCL88/tg1k4cPigmZXUtL00=",
+        ),
+        // The answer to the echo request above.
+        (
+            58,
+            "3ffe:501:0:1001::2",
+            129,
+            "3ffe:507:0:1:200:86ff:fe05:80da",
+            128,
+            "1:+TW+HtLHvV1xnGhV1lv7XoJrqQg=",
+        ),
+    ];
+
     #[test]
     fn published_vectors_come_out() {
-        let tcp = "1:LQU9qZlK+B5F3KDmev6m5PMibrg=";
-        assert_eq!(id(6, ("128.232.110.120", 34855), ("66.35.250.204", 80)), tcp);
-        assert_eq!(id(6, ("66.35.250.204", 80), ("128.232.110.120", 34855)), tcp);
-        let udp = "1:d/FP5EW3wiY1vCndhwleRRKHowQ=";
-        assert_eq!(id(17, ("192.168.1.52", 54585), ("8.8.8.8", 53)), udp);
-        let icmp = "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=";
-        assert_eq!(id(1, ("192.168.0.89", 8), ("192.168.0.1", 0)), icmp);
+        for (proto, source, source_port, target, target_port, expected) in PUBLISHED {
+            assert_eq!(
+                id(proto, (source, source_port), (target, target_port)),
+                expected,
+                "{source}"
+            );
+        }
+    }
+
+    #[test]
+    fn both_directions_of_a_flow_have_one_identifier() {
+        for (proto, source, source_port, target, target_port, expected) in PUBLISHED {
+            // Messages without an answer are one-way: turned round they are another flow.
+            if matches!((proto, source_port), (1, 11) | (58, 1 | 3)) {
+                assert_ne!(id(proto, (target, source_port), (source, target_port)), expected);
+            } else {
+                assert_eq!(id(proto, (target, target_port), (source, source_port)), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_listener_s_farewell_has_no_answer() {
+        // MLD Done (132): one-way in the specification's table, though its neighbours are not.
+        let (one, other) = (("fe80::2", 132), ("fe80::1", 0));
+        assert_ne!(id(58, one, other), id(58, (other.0, 132), (one.0, 0)));
+        assert!(!is_two_way(ICMPV6, 132));
     }
 
     #[test]

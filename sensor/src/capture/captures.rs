@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::capture::error::{CaptureError, NotACapture};
 use crate::capture::reader::{CaptureReader, Head};
 use crate::capture::report::{InputReport, ReadReport, What};
-use crate::capture::slots::Slots;
+use crate::capture::slots::{Names, Slots};
 use crate::capture::{CapturedFrame, FrameSource, stream};
 
 /// Captures that are read at once, merged by time.
@@ -94,6 +94,11 @@ impl Captures {
     /// Bytes of all inputs on disk; `None` when one of them is a pipe.
     pub const fn bytes_total(&self) -> Option<u64> {
         self.total
+    }
+
+    /// Names of the interfaces by slot; they appear while the captures are read.
+    pub fn names(&self) -> Names {
+        self.slots.names()
     }
 
     /// Interface slots that frames have had so far: slots are below this number.

@@ -6,15 +6,34 @@
 //! name and link type agree: capture tools that rotate files leave such inputs. Captures that overlap in time are
 //! different places and stay apart.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use crate::capture::report::Interface;
 
 /// Slots at most; further interfaces share the last. A made-up capture may describe any number.
 const MAX_SLOTS: usize = 4096;
 
+/// Names of the interfaces by slot, for whoever comes after the reader: they appear while it reads.
+#[derive(Clone, Debug, Default)]
+pub struct Names(Arc<RwLock<Vec<String>>>);
+
+impl Names {
+    /// The name of a slot's interface; empty where the file has none.
+    pub fn get(&self, slot: u16) -> String {
+        let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        names.get(usize::from(slot)).cloned().unwrap_or_default()
+    }
+
+    fn push(&self, name: String) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(name);
+    }
+}
+
 /// Gives out slots.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     taken: Vec<Slot>,
+    names: Names,
 }
 
 #[derive(Debug)]
@@ -47,6 +66,7 @@ impl Slots {
             return index as u16;
         }
         if self.taken.len() < MAX_SLOTS {
+            self.names.push(interface.name.clone().unwrap_or_default());
             self.taken.push(Slot {
                 interface: interface.clone(),
                 input,
@@ -62,6 +82,11 @@ impl Slots {
         for slot in self.taken.iter_mut().filter(|slot| slot.input == input) {
             slot.free = true;
         }
+    }
+
+    /// Names of all slots, those to come included.
+    pub(super) fn names(&self) -> Names {
+        self.names.clone()
     }
 
     /// Slots in use or used.

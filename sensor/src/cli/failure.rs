@@ -2,7 +2,8 @@
 
 use super::exit;
 use crate::{
-    config, http::HttpError, metrics::MetricsError, model::ModelError, probe::ProbeError, sink::SinkError,
+    config, http::HttpError, labels::LabelError, metrics::MetricsError, model::ModelError, probe::ProbeError,
+    replay::ReplayError, sink::SinkError,
 };
 
 /// Why a command ended, for the user, and its exit code.
@@ -33,6 +34,22 @@ impl From<config::Problems> for Failure {
 impl From<ProbeError> for Failure {
     fn from(cause: ProbeError) -> Self {
         Self::new(cause.exit_code(), cause.to_string())
+    }
+}
+
+impl From<ReplayError> for Failure {
+    fn from(cause: ReplayError) -> Self {
+        let code = match cause {
+            ReplayError::Capture(_) => exit::INPUT,
+            _ => exit::FAILED,
+        };
+        Self::new(code, cause.to_string())
+    }
+}
+
+impl From<LabelError> for Failure {
+    fn from(cause: LabelError) -> Self {
+        Self::new(exit::INPUT, cause.to_string())
     }
 }
 

@@ -21,10 +21,13 @@ const RANGE_MARGIN: f32 = 1.0;
 const CONSTANT_SLACK: f32 = 2.0;
 /// A column that was absent throughout training may move this far: nothing is known of its usual values.
 const ABSENT_SLACK: f32 = 6.0;
-/// Up to here excess counts in full, beyond it its logarithm.
-const EXCESS_LINEAR: f32 = 16.0;
+/// Up to here excess counts in full, beyond it its logarithm: many features that are somewhat off speak louder than one
+/// that is far off, which in real traffic is mostly a quirk of one peer (docs/detection.md has the comparison).
+const EXCESS_LINEAR: f32 = 3.0;
 /// Excess stops growing here.
-const EXCESS_CAP: f32 = 64.0;
+const EXCESS_CAP: f32 = 6.0;
+/// The squared error of one feature counts up to here, for the same reason.
+const ERROR_CAP: f32 = 16.0;
 /// Smallest spread of a `log1p` column: a quarter of a natural-log unit, so that one packet more than always is not news.
 const FLOOR_LOG: f32 = 0.25;
 /// Smallest spread of a linear column, as a share of its declared range or its median.
@@ -237,7 +240,7 @@ impl Column {
         } else {
             self.excess.more()
         };
-        error * error * side
+        (error * error).min(ERROR_CAP) * side
     }
 
     /// The raw value that scales to `scaled`.
@@ -305,20 +308,20 @@ fn compress(excess: f32) -> f32 {
 }
 
 /// The value within the range. A plain comparison is one instruction, where `f32::max` also looks for NaN.
-#[inline]
+#[inline(always)]
 fn clamp(value: f32, low: f32, high: f32) -> f32 {
     let value = if value < low { low } else { value };
     if value > high { high } else { value }
 }
 
-#[inline]
+#[inline(always)]
 fn positive(value: f32) -> f32 {
     if value > 0.0 { value } else { 0.0 }
 }
 
 /// `sign(x)·ln(1 + |x|)` to 3e-7 (absolute below 1, relative above; a test holds it to that): plain arithmetic on the bits, so that it costs a few cycles and gives
 /// the same result on every machine. Infinity counts as the largest finite value.
-#[inline]
+#[inline(always)]
 pub fn signed_ln_1p(value: f32) -> f32 {
     let size = value.abs();
     let y = 1.0 + if size > f32::MAX { f32::MAX } else { size };

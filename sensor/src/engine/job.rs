@@ -38,6 +38,16 @@ pub enum TrainError {
         /// How much is needed.
         need: u64,
     },
+    /// The traffic ended before learning did.
+    #[error(
+        "the traffic ended while learning went on: {have_s} s of {need_s} s; learn for a shorter time (`--learn`) or from more traffic"
+    )]
+    TooShort {
+        /// Seconds learned from.
+        have_s: u64,
+        /// Seconds asked for.
+        need_s: u64,
+    },
     /// The tensor library failed.
     #[error("training failed in the tensor library: {source}; this is a defect, please report it")]
     Tensor {
@@ -62,6 +72,16 @@ pub struct TrainingJob {
 }
 
 impl TrainingJob {
+    /// A training on what was learned from windows of this length.
+    pub fn new(learned: Learned, seed: u64, window_ns: u64, parent: Option<String>) -> Self {
+        Self {
+            learned,
+            seed,
+            window_ns,
+            parent,
+        }
+    }
+
     /// Flow rows and host rows it will learn from.
     pub fn rows(&self) -> [usize; 2] {
         [
@@ -189,8 +209,8 @@ impl TrainingJob {
 /// Which values outside of what was learned speak against a row by themselves.
 fn excess(kind: RowKind, feature: &Feature) -> Excess {
     match (kind, feature.name) {
-        // A flow can be no older than the time of learning, and go on for days afterwards.
-        (RowKind::Flow, "age" | "packets_before" | "silence_before") => Excess::Neither,
+        // A flow cannot have been silent for longer than learning took, and be so for days afterwards.
+        (RowKind::Flow, "silence_before") => Excess::Neither,
         // A long pause is not a sign of anything, a burst is; what is known only becomes better known.
         (RowKind::Flow, "iat_mean" | "iat_min" | "iat_max" | "peer_familiarity" | "service_familiarity") => {
             Excess::Below
@@ -254,9 +274,7 @@ mod tests {
             let feature = kind.features().iter().find(|feature| feature.name == name);
             feature.map(|feature| excess(kind, feature))
         };
-        for name in ["age", "packets_before", "silence_before"] {
-            assert_eq!(of(RowKind::Flow, name), Some(Excess::Neither));
-        }
+        assert_eq!(of(RowKind::Flow, "silence_before"), Some(Excess::Neither));
         for name in [
             "iat_mean",
             "iat_min",

@@ -32,7 +32,7 @@ pub(super) struct Kept {
 
 /// Everything learned from so far.
 #[derive(Clone, Debug)]
-pub(super) struct Learned {
+pub struct Learned {
     pub(super) kept: [Kept; 2],
     pub(super) windows: u32,
     pub(super) units: u64,
@@ -46,7 +46,8 @@ pub(super) struct Learned {
 }
 
 impl Learned {
-    pub(super) fn new(seed: u64) -> Self {
+    /// Nothing learned yet. `seed` chooses what is forgotten when a bound is reached.
+    pub fn new(seed: u64) -> Self {
         let kept = RowKind::ALL.map(|kind| Kept {
             kind,
             values: Vec::new(),
@@ -65,7 +66,7 @@ impl Learned {
     }
 
     /// Adds a window that ended at `now_ns`.
-    pub(super) fn add(&mut self, rows: &WindowRows, now_ns: i64) {
+    pub fn add(&mut self, rows: &WindowRows, now_ns: i64) {
         if self.windows == 0 {
             self.first_ns = now_ns;
         }

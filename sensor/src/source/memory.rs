@@ -7,7 +7,7 @@ use sensor_common::{
     flow::Sighting,
     hash::Seed,
     layout::Layout,
-    observe::{Tables, Wire, observe},
+    observe::{Tables, observe},
     overflow::{CELLS, OverflowCell},
     packet::Packet,
     parse::{Frame, Parsed},
@@ -29,16 +29,30 @@ pub struct MemoryTables {
 struct Region {
     pairs: Vec<Pair>,
     cells: Vec<OverflowCell>,
+    /// Pairs that hold something, in the order of first use: most windows of a capture touch few of them, and a drain
+    /// must not cost a walk over all.
+    touched: Vec<u32>,
+    touched_cells: Vec<u32>,
 }
 
 impl Tables for Region {
     fn pair(&mut self, hash: u64) -> Option<&mut Pair> {
         let mask = self.pairs.len() - 1;
-        self.pairs.get_mut(hash as u32 as usize & mask)
+        let index = hash as u32 as usize & mask;
+        let pair = self.pairs.get_mut(index)?;
+        // Slots fill from the first, and never become free before a drain.
+        if pair.bucket.iter().all(|bucket| bucket.tag[0] == 0) {
+            self.touched.push(index as u32);
+        }
+        Some(pair)
     }
 
     fn cell(&mut self, index: u32) -> Option<&mut OverflowCell> {
-        self.cells.get_mut(index as usize)
+        let cell = self.cells.get_mut(index as usize)?;
+        if cell.packets == 0 {
+            self.touched_cells.push(index);
+        }
+        Some(cell)
     }
 }
 
@@ -49,6 +63,8 @@ impl MemoryTables {
         let region = Region {
             pairs: vec![Pair::zeroed(); layout.pairs() as usize],
             cells: vec![OverflowCell::zeroed(); CELLS as usize],
+            touched: Vec::new(),
+            touched_cells: Vec::new(),
         };
         Self {
             region,
@@ -58,17 +74,27 @@ impl MemoryTables {
         }
     }
 
-    /// Counts one frame.
-    pub fn observe<P: Packet + ?Sized>(&mut self, packet: &P, frame: &Frame, seen: Sighting) -> Wire {
+    /// Counts one frame; returns what the parser made of it, or `None` for one that is counted as skipped.
+    pub fn observe<P: Packet + ?Sized>(
+        &mut self,
+        packet: &P,
+        frame: &Frame,
+        seen: Sighting,
+    ) -> Option<&Parsed> {
+        let mut in_a_flow = false;
         observe(
             packet,
             frame,
-            |_| seen,
+            |parsed| {
+                in_a_flow = parsed.is_some();
+                seen
+            },
             &self.seed,
             &mut self.counters,
             &mut self.region,
             &mut self.scratch,
-        )
+        );
+        in_a_flow.then_some(&self.scratch)
     }
 
     /// Share of the slots in use, 0 to 1.
@@ -83,17 +109,30 @@ impl MemoryTables {
 
     /// Hands everything over and empties the tables.
     pub fn drain(&mut self, sink: &mut dyn FlowSink) {
-        for bucket in self.region.pairs.iter_mut().flat_map(|pair| &mut pair.bucket) {
-            for (tag, record) in bucket.tag.iter().zip(&bucket.slot) {
-                if *tag != 0 {
-                    sink.record(record);
+        let Region {
+            pairs,
+            cells,
+            touched,
+            touched_cells,
+        } = &mut self.region;
+        for index in touched.drain(..) {
+            let Some(pair) = pairs.get_mut(index as usize) else {
+                continue;
+            };
+            for bucket in &mut pair.bucket {
+                for (tag, record) in bucket.tag.iter().zip(&bucket.slot) {
+                    if *tag != 0 {
+                        sink.record(record);
+                    }
                 }
+                bucket.clear();
             }
-            bucket.clear();
         }
-        for cell in self.region.cells.iter_mut().filter(|cell| cell.packets > 0) {
-            sink.overflow(cell);
-            *cell = OverflowCell::zeroed();
+        for index in touched_cells.drain(..) {
+            if let Some(cell) = cells.get_mut(index as usize) {
+                sink.overflow(cell);
+                *cell = OverflowCell::zeroed();
+            }
         }
         sink.books(&self.counters);
         self.counters = Counters::default();

@@ -1,0 +1,8 @@
+//! How good a detector is on labelled traffic: figures of the contract, at the threshold the model carries.
+//! It must never choose a threshold, or anything else, on the labels it reports on.
+
+pub mod curves;
+pub mod events;
+pub mod labeller;
+pub mod run;
+pub mod tally;
