@@ -15,6 +15,7 @@ mod models;
 mod offline;
 mod progress;
 mod replay;
+mod simulate;
 mod train;
 
 pub use failure::Failure;
@@ -89,6 +90,9 @@ enum Command {
         after_help = "Examples:\n  sensor config default > sensor.toml\n  sensor config check -c sensor.toml"
     )]
     Config(ConfigCommand),
+    /// Make a labelled capture of ordinary traffic with attacks, faults or harmless surprises in it
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(Box<simulate::Simulate>),
     /// List, show or verify models
     #[command(
         subcommand,
@@ -264,6 +268,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Evaluate(command) => evaluate::run(&command, format),
         Command::Config(command) => config_command::run(&command, format),
         Command::Models(command) => models::run(&command, format),
+        Command::Simulate(arguments) => simulate::run(&arguments),
     }
 }
 

@@ -21,6 +21,7 @@ pub mod model;
 pub mod probe;
 pub mod replay;
 pub mod service;
+pub mod simulate;
 pub mod sink;
 pub mod source;
 pub mod window;
