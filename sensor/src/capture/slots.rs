@@ -64,6 +64,18 @@ impl Slots {
         }
     }
 
+    /// What a person calls a slot: the interface's name, or that of the file that has no names; with the index that the
+    /// capturing host gave it where frames carry one.
+    pub(super) fn name(&self, slot: u16) -> Option<String> {
+        let slot = self.taken.get(usize::from(slot))?;
+        let file = || slot.file.rsplit('/').next().unwrap_or_default();
+        let name = slot.interface.name.as_deref().unwrap_or_else(file);
+        Some(match slot.interface.index {
+            0 => name.to_owned(),
+            index => format!("{name}%{index}"),
+        })
+    }
+
     /// Slots in use or used.
     pub(super) const fn len(&self) -> usize {
         self.taken.len()
