@@ -23,7 +23,7 @@ pub fn run(data: &[u8]) {
     let Some((control, bytes)) = data.split_first_chunk::<CONTROL>() else {
         return;
     };
-    let frame = frame(control, bytes.len());
+    let frame = frame(*control, bytes.len());
     let whole = parse::parse(bytes, &frame);
     if let Ok(parsed) = &whole {
         let key = &parsed.key;
@@ -52,7 +52,7 @@ pub fn run(data: &[u8]) {
 }
 
 /// What the control bytes say.
-fn frame(control: &[u8; CONTROL], captured: usize) -> Frame {
+fn frame(control: [u8; CONTROL], captured: usize) -> Frame {
     let start = match control[0] & 7 {
         0 | 1 => Start::Ethernet,
         2 => Start::Ip,

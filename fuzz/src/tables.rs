@@ -87,7 +87,7 @@ pub fn run(data: &[u8]) {
 
 /// Sequences of generated frames.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let mut random = Random::new(0x7ab1e5);
+    let mut random = Random::new(0x007a_b1e5);
     (0..GENERATED)
         .map(|_| {
             let mut input = Vec::new();
