@@ -23,6 +23,7 @@ pub use error::{CaptureError, NotACapture};
 pub use reader::{CaptureReader, Head};
 pub use report::{Damage, InputReport, Interface, MAX_DAMAGE, MAX_INTERFACES, ReadReport, What};
 pub use slots::Names;
+pub use stream::decompressed;
 
 /// One frame of a capture, borrowed from the reader until the next is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

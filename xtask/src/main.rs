@@ -4,6 +4,7 @@
 //! never change the machine beyond what `setup` says it installs.
 
 mod daemon;
+mod fuzz;
 mod lab;
 mod setup;
 mod shell;
@@ -44,6 +45,14 @@ enum Action {
         /// Only this tier.
         #[arg(long, value_enum)]
         tier: Option<Tier>,
+    },
+    /// Look for inputs that break a promise: libFuzzer on the targets of fuzz/, one after the other.
+    Fuzz {
+        /// Only this target.
+        target: Option<String>,
+        /// Minutes for each target.
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
     },
     /// Measure on this machine: kernel path, read-back of the flow table, or records to scores.
     Bench {
@@ -130,6 +139,7 @@ fn act(action: Action) -> Result<bool> {
         }
         Action::Lab(arguments) => play_lab(&arguments),
         Action::Test { tier } => tiers::run(tier),
+        Action::Fuzz { target, minutes } => fuzz::run(target.as_deref(), Duration::from_secs(60 * minutes)),
         Action::Bench {
             name: Bench::Daemon, ..
         } => {

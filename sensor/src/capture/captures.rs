@@ -106,6 +106,11 @@ impl Captures {
         self.slots.len()
     }
 
+    /// What a person calls an interface slot: the interface's name where the file has it, else the file's name.
+    pub fn interface_name(&self, slot: u16) -> Option<String> {
+        self.slots.name(slot)
+    }
+
     /// Moves an input to its next frame; true if it still has the earliest one.
     #[inline]
     fn move_on(&mut self, index: usize) -> bool {

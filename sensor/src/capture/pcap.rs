@@ -4,8 +4,7 @@
 //!
 //! libpcap gives up at the first impossible record. Here the rest is searched for a place where two records follow
 //! each other, with lengths that are possible and times that are near, because half a day behind one bad disk sector
-//! is worth having. Records are told by 8 bytes of time and 8 of lengths; random bytes pass for two of them once in
-//! more than 10^15 places.
+//! is worth having. Random bytes pass for two records in a row, a week apart at most, less than once in 10^20 places.
 
 use pcap_parser::PcapHeader;
 
@@ -172,22 +171,32 @@ impl Pcap {
         }
         let odd =
             record.captured > self.snap || record.captured > record.wire || record.fraction >= self.units;
-        !odd || self.followed(record, window, |next| {
-            next.captured <= MAX_FRAME && !next.is_zero()
-        })
-    }
-
-    /// Whether the end of the file or a `fitting` record of about the same time comes behind this one.
-    fn followed(&self, record: &Record, window: &mut Window, fitting: impl Fn(&Record) -> bool) -> bool {
-        let whole = self.header + record.captured as usize;
-        if !window.ensure(whole + self.header) {
-            return window.available() >= whole;
+        if !odd {
+            return true;
         }
-        let next = window.data().get(whole..).and_then(|bytes| self.record(bytes));
-        next.is_some_and(|next| fitting(&next) && next.seconds.abs_diff(record.seconds) < NEAR_S)
+        let possible =
+            |next: &Record| next.captured <= MAX_FRAME && !next.is_zero() && next.is_near(record.seconds);
+        match self.behind(record, window) {
+            Behind::Record(next) => possible(&next),
+            Behind::End => true,
+            Behind::Short => false,
+        }
     }
 
-    /// Whether a record that nothing is wrong with begins here, and another one behind it.
+    /// What comes behind a record.
+    fn behind(&self, record: &Record, window: &mut Window) -> Behind {
+        let whole = self.header + record.captured as usize;
+        window.ensure(whole + self.header);
+        let rest = window.data().get(whole..);
+        match rest.map(|rest| self.record(rest)) {
+            Some(Some(next)) => Behind::Record(next),
+            Some(None) => Behind::End,
+            None => Behind::Short,
+        }
+    }
+
+    /// Whether a record that nothing is wrong with begins here. Either another one follows it, or it is the last one of
+    /// the file and its time is near that of the last one that was read.
     fn plausible(&self, window: &mut Window) -> bool {
         let sane = |record: &Record| {
             record.captured <= self.snap
@@ -199,12 +208,14 @@ impl Pcap {
         let Some(record) = self.record(window.data()) else {
             return false;
         };
-        record.captured > 0
-            && sane(&record)
-            && self
-                .last_s
-                .is_none_or(|last_s| record.seconds.abs_diff(last_s) < NEAR_S)
-            && self.followed(&record, window, sane)
+        if record.captured == 0 || !sane(&record) {
+            return false;
+        }
+        match self.behind(&record, window) {
+            Behind::Record(next) => sane(&next) && next.is_near(record.seconds),
+            Behind::End => self.last_s.is_some_and(|last_s| record.is_near(last_s)),
+            Behind::Short => false,
+        }
     }
 
     /// Looks for the next record behind a place where none begins; false if there is none.
@@ -226,7 +237,20 @@ impl Pcap {
     }
 }
 
+/// What comes behind a record.
+enum Behind {
+    Record(Record),
+    /// The file ends, or does within the next record's header.
+    End,
+    /// The file ends within this record.
+    Short,
+}
+
 impl Record {
+    const fn is_near(&self, seconds: u32) -> bool {
+        self.seconds.abs_diff(seconds) < NEAR_S
+    }
+
     /// What a hole in a file looks like: no frame has neither time nor length.
     const fn is_zero(&self) -> bool {
         self.seconds | self.fraction | self.captured | self.wire == 0

@@ -66,13 +66,14 @@ impl Slots {
             return index as u16;
         }
         if self.taken.len() < MAX_SLOTS {
-            self.names.push(interface.name.clone().unwrap_or_default());
             self.taken.push(Slot {
                 interface: interface.clone(),
                 input,
                 file: file.to_owned(),
                 free: false,
             });
+            let name = self.name((self.taken.len() - 1) as u16);
+            self.names.push(name.unwrap_or_default());
         }
         (self.taken.len() - 1) as u16
     }
@@ -87,6 +88,18 @@ impl Slots {
     /// Names of all slots, those to come included.
     pub(super) fn names(&self) -> Names {
         self.names.clone()
+    }
+
+    /// What a person calls a slot: the interface's name, or that of the file that has no names; with the index that the
+    /// capturing host gave it where frames carry one.
+    pub(super) fn name(&self, slot: u16) -> Option<String> {
+        let slot = self.taken.get(usize::from(slot))?;
+        let file = || slot.file.rsplit('/').next().unwrap_or_default();
+        let name = slot.interface.name.as_deref().unwrap_or_else(file);
+        Some(match slot.interface.index {
+            0 => name.to_owned(),
+            index => format!("{name}%{index}"),
+        })
     }
 
     /// Slots in use or used.

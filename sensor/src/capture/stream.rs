@@ -61,7 +61,15 @@ pub(super) fn open(path: &Path, ahead: bool) -> io::Result<Opened> {
     })
 }
 
-/// The uncompressed stream of a possibly compressed one.
+/// The uncompressed stream of a possibly compressed one, for [`CaptureReader::new`](super::CaptureReader::new).
+///
+/// # Errors
+/// When its first bytes cannot be read.
+pub fn decompressed(stream: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    plain(stream, false)
+}
+
+/// As [`decompressed`]; with `ahead`, a thread of its own does the work.
 pub(super) fn plain(mut stream: Box<dyn Read + Send>, ahead: bool) -> io::Result<Box<dyn Read + Send>> {
     let mut first = Vec::with_capacity(ZSTD.len());
     stream.by_ref().take(ZSTD.len() as u64).read_to_end(&mut first)?;

@@ -115,6 +115,19 @@ fn a_record_that_lost_bytes_costs_itself_and_its_neighbours_at_most() {
 }
 
 #[test]
+fn a_wrong_time_before_the_damage_does_not_hide_what_comes_behind() {
+    let (whole, ends) = (write::pcap(20), pcap_ends(20));
+    let mut file = whole[..ends[10]].to_vec();
+    // The seconds of record 10, twenty years off, then garbage.
+    file[ends[9] + 3] ^= 0x20;
+    file.extend([0xee; 500]);
+    file.extend(&whole[ends[10]..]);
+    let (seen, report) = read(&file).unwrap();
+    assert_eq!(seen.len(), 20);
+    assert_eq!(report.damage[0].lost_bytes, 500);
+}
+
+#[test]
 fn an_absurd_length_is_never_believed() {
     for captured in [300_000, 1 << 24, 0x7fff_ffff, u32::MAX] {
         let mut file = write::pcap(5);

@@ -110,6 +110,26 @@ fn a_cooked_capture_of_all_interfaces_tells_them_apart() {
 }
 
 #[test]
+fn slots_are_called_by_their_interface_or_their_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut cooked = write::pcap_header(Order::Little, write::MICRO, 276);
+    cooked.extend(write::record(Order::Little, 1, 1, &[8, 0, 0, 0, 0, 0, 0, 3], 60));
+    let paths = [
+        file(directory.path(), "a.pcapng", &write::pcapng(2)),
+        file(directory.path(), "b.pcap", &write::pcap(2)),
+        file(directory.path(), "any.pcap", &cooked),
+    ];
+    let mut captures = Captures::open(&paths).unwrap();
+    while captures.next_frame().is_some() {}
+    let mut names: Vec<_> = (0..captures.interfaces() as u16)
+        .filter_map(|slot| captures.interface_name(slot))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["any.pcap", "any.pcap%3", "b.pcap", "eth0"]);
+    assert_eq!(captures.interface_name(99), None);
+}
+
+#[test]
 fn progress_ends_at_the_size_of_the_files() {
     let directory = tempfile::tempdir().unwrap();
     let paths = [
