@@ -1,7 +1,28 @@
 //! Captured frames: what every reader of recorded traffic hands on, whatever the file's format.
 //! It must never interpret a packet beyond its link type; that is the parser's, which live traffic shares.
 
+mod ahead;
+mod buffer;
+mod captures;
+mod clock;
+mod error;
+mod link;
+mod pcap;
+mod pcapng;
+mod reader;
+mod report;
+mod slots;
+mod stream;
+#[cfg(test)]
+mod tests;
+
 use sensor_common::parse::Start;
+
+pub use captures::Captures;
+pub use error::{CaptureError, NotACapture};
+pub use reader::{CaptureReader, Head};
+pub use report::{Damage, InputReport, Interface, MAX_DAMAGE, MAX_INTERFACES, ReadReport, What};
+pub use slots::Names;
 
 /// One frame of a capture, borrowed from the reader until the next is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

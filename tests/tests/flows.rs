@@ -55,7 +55,10 @@ fn traffic() -> Vec<Timed> {
         let at = u64::from(round) * 1_000_000;
         let (client, server) = ((5, 40_000 + round), (9, 443));
         all.push((at, frames::tcp_ipv4(ends(client, server), frames::SYN, 1)));
-        all.push((at + 900, frames::tcp_ipv4(ends(server, client), frames::SYN | ACK, 1)));
+        all.push((
+            at + 900,
+            frames::tcp_ipv4(ends(server, client), frames::SYN | ACK, 1),
+        ));
         all.push((at + 1_000, frames::tcp_ipv4(ends(client, server), ACK, 2)));
         let (asker, resolver) = ((6, 50_000 + round), (1, 53));
         all.push((at + 2_000, frames::udp_ipv4(ends(asker, resolver), &[1; 30])));
@@ -110,7 +113,9 @@ fn write_all(dir: &Path, capture: &Path) -> [PathBuf; 3] {
 
 #[test]
 fn pandas_and_duckdb_read_the_files_as_they_are() {
-    let Some(python) = python::with(&PYTHON) else { return };
+    let Some(python) = python::with(&PYTHON) else {
+        return;
+    };
     let (dir, capture) = capture();
     let files = write_all(dir.path(), &capture);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/read_flow_files.py");
@@ -118,7 +123,10 @@ fn pandas_and_duckdb_read_the_files_as_they_are() {
     assert!(output.status.success(), "{}", stderr(&output));
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
 
-    let ip: Vec<Timed> = traffic().into_iter().filter(|(_, frame)| frame[12..14] == [8, 0]).collect();
+    let ip: Vec<Timed> = traffic()
+        .into_iter()
+        .filter(|(_, frame)| frame[12..14] == [8, 0])
+        .collect();
     let packets = ip.len() as u64;
     let bytes: u64 = ip.iter().map(|(_, frame)| frame.len() as u64).sum();
     for tool in ["pandas", "duckdb"] {
@@ -133,7 +141,10 @@ fn pandas_and_duckdb_read_the_files_as_they_are() {
             assert_eq!(summary["windows"], 6, "{what}");
             // A connection and a question each second, and the heavy talker in each window.
             assert_eq!(summary["flows"], 60 + 60 + 6, "{what}");
-            assert_eq!(summary["first_seen"], "2026-01-02T03:04:05.678901+00:00", "{what}");
+            assert_eq!(
+                summary["first_seen"], "2026-01-02T03:04:05.678901+00:00",
+                "{what}"
+            );
             assert_eq!(summary, &said["pandas"]["parquet"], "{what}");
         }
     }
@@ -141,7 +152,14 @@ fn pandas_and_duckdb_read_the_files_as_they_are() {
     let heavy_bytes: u64 = heavy.clone().map(|(_, frame)| frame.len() as u64).sum();
     for format in ["parquet", "csv", "jsonl"] {
         let first = &said["top"][format][0];
-        let expected = serde_json::json!(["10.1.0.7", "10.1.0.8", 17, 5004, heavy_bytes, heavy.clone().count()]);
+        let expected = serde_json::json!([
+            "10.1.0.7",
+            "10.1.0.8",
+            17,
+            5004,
+            heavy_bytes,
+            heavy.clone().count()
+        ]);
         assert_eq!(first, &expected, "{format}");
     }
     for (name, pandas, duckdb) in [
@@ -155,7 +173,10 @@ fn pandas_and_duckdb_read_the_files_as_they_are() {
         assert_eq!(said["duckdb_types"][name], duckdb, "{name}");
     }
     assert_eq!(said["metadata"]["sensor.window_ns"], "10000000000");
-    assert_eq!(said["metadata"]["sensor.feature_schema"].as_str().unwrap().len(), 64);
+    assert_eq!(
+        said["metadata"]["sensor.feature_schema"].as_str().unwrap().len(),
+        64
+    );
 }
 
 #[test]
@@ -169,7 +190,10 @@ fn without_a_file_the_rows_are_json_lines_on_standard_output() {
         .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
         .collect();
     assert_eq!(rows.len(), 60 + 60 + 1);
-    assert!(rows.iter().all(|row| row["kind"] == "flow" && row["window_length_ns"] == 60_000_000_000_u64));
+    assert!(
+        rows.iter()
+            .all(|row| row["kind"] == "flow" && row["window_length_ns"] == 60_000_000_000_u64)
+    );
     let packets: u64 = rows.iter().map(|row| row["packets"].as_u64().unwrap()).sum();
     assert_eq!(packets, traffic().len() as u64 - 1);
     let told = stderr(&output);
@@ -208,7 +232,11 @@ fn mistakes_are_told_before_anything_is_written() {
     assert!(stderr(&output).contains("no/x.csv"), "{}", stderr(&output));
     let output = sensor(&["/nonexistent.pcap", "-o", text(&dir.path().join("x.csv"))]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "only the capture is there");
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        1,
+        "only the capture is there"
+    );
 }
 
 #[test]
@@ -217,7 +245,9 @@ fn a_reader_that_goes_away_is_no_error() {
     let capture = dir.path().join("x.pcap");
     // More rows than a pipe holds.
     let frame = |number: u32| frames::udp_ipv4(ends((1, (number % 60_000) as u16 + 1), (2, 9)), b"x");
-    let many: Vec<Timed> = (0..20_000).map(|number| (u64::from(number), frame(number))).collect();
+    let many: Vec<Timed> = (0..20_000)
+        .map(|number| (u64::from(number), frame(number)))
+        .collect();
     write_pcap(&capture, &many);
     let mut child = Command::new(agent::binary().unwrap())
         .args(["flows", text(&capture)])
