@@ -8,7 +8,7 @@ use crate::{
     overflow::{Addition, OverflowCell},
     packet::Packet,
     parse::{self, Frame, Parsed},
-    table::{Pair, Placed},
+    table::{Pair, Placed, Spot},
 };
 
 /// The tables of one CPU and epoch.
@@ -74,7 +74,8 @@ where
         return wire;
     };
     counters.seen_packets += wire.packets;
-    match pair.place(hash, parsed, &seen) {
+    let spot = Spot(packet.opaque(pair.seek(hash, parsed).0));
+    match pair.place(spot, hash, parsed, &seen) {
         Placed::Hit => {}
         Placed::Started => {
             counters.started_flows += 1;

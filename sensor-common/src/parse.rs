@@ -15,7 +15,7 @@ use bytemuck::Zeroable;
 
 use crate::{
     counter::Skip,
-    flow::{FlowKey, NET_ARP, TUNNEL_NONE, VLAN_NONE},
+    flow::{FlowKey, NET_ARP, TUNNEL_NONE, VLAN_PRESENT},
     packet::{Packet, be16},
 };
 
@@ -56,6 +56,13 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// Bytes that the tag beside the frame takes on the wire. Without a branch: the verifier would walk what follows for
+    /// both answers.
+    #[inline(always)]
+    pub const fn tag_len(&self) -> u32 {
+        (self.tag / VLAN_PRESENT) as u32 * TAG_LEN
+    }
+
     /// An Ethernet frame of a capture or a test.
     #[inline(always)]
     pub const fn ethernet(len: u32) -> Self {
@@ -145,9 +152,7 @@ pub fn parse_into<P: Packet + ?Sized>(packet: &P, frame: &Frame, parsed: &mut Pa
         // A tunnel whose inside cannot be parsed stays the outer flow that is in `parsed` by now.
         inside(packet, &tunnel, frame, core::hint::black_box(parsed));
     }
-    if frame.tag != VLAN_NONE {
-        parsed.header_len += TAG_LEN;
-    }
+    parsed.header_len += frame.tag_len();
     Ok(())
 }
 

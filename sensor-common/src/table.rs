@@ -78,12 +78,16 @@ const fn ghost_of(tag: u32) -> u16 {
     (tag >> 16) as u16 | 1
 }
 
-/// Where in a bucket a flow is or may be.
+/// Where in a pair a flow is or may be. A number, so that the caller can hide it from the verifier between
+/// [`Pair::seek`] and [`Pair::place`]: what follows is then walked once and not once for each slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spot {
-    Held(usize),
-    Free(usize),
-    Full,
+pub struct Spot(pub u64);
+
+impl Spot {
+    /// Set if the slot is free.
+    const FREE: u64 = 2 * WAYS as u64;
+    /// All slots hold other flows.
+    const NONE: Self = Self(2 * Self::FREE);
 }
 
 /// Two buckets side by side: one element of the table. A flow belongs in one of them, its home, and goes to the other
@@ -102,33 +106,41 @@ const fn home_of(hash: u64) -> usize {
 }
 
 impl Pair {
-    /// Counts a packet in its flow's slot, making one if there is a free one, or finds out who has to go.
+    /// Finds a flow's slot, or one that it may have.
     #[inline(always)]
-    pub fn place(&mut self, hash: u64, parsed: &Parsed, seen: &Sighting) -> Placed {
+    pub fn seek(&self, hash: u64, parsed: &Parsed) -> Spot {
         let tag = tag_of(hash);
-        let mut side = home_of(hash);
-        let mut spot = self.bucket[side].seek(tag, parsed);
-        if spot == Spot::Full {
-            // Slots are never freed within an epoch: only now can the flow be in the other bucket.
-            side ^= 1;
-            spot = self.bucket[side & 1].seek(tag, parsed);
+        let home = home_of(hash);
+        if let Some(spot) = self.bucket[home].seek(tag, parsed) {
+            return Spot((home * WAYS) as u64 + spot);
         }
-        let bucket = &mut self.bucket[side & 1];
-        match spot {
-            Spot::Held(way) => {
-                let way = way & (WAYS - 1);
-                bucket.slot[way].update(parsed, seen);
-                bucket.weight[way] = bucket.weight[way].saturating_add(seen.segments);
-                Placed::Hit
-            }
-            Spot::Free(way) => {
-                let way = way & (WAYS - 1);
-                bucket.tag[way] = tag;
-                bucket.weight[way] = seen.segments;
-                bucket.slot[way].start(parsed, seen);
-                Placed::Started
-            }
-            Spot::Full => self.bucket[home_of(hash)].contest(tag),
+        // Slots are never freed within an epoch: only now can the flow be in the other bucket.
+        let other = (home ^ 1) & 1;
+        match self.bucket[other].seek(tag, parsed) {
+            Some(spot) => Spot((other * WAYS) as u64 + spot),
+            None => Spot::NONE,
+        }
+    }
+
+    /// Counts a packet in its flow's slot, making one if there is a free one, or finds out who has to go. `spot` is what
+    /// [`Self::seek`] said of the same flow.
+    #[inline(always)]
+    pub fn place(&mut self, spot: Spot, hash: u64, parsed: &Parsed, seen: &Sighting) -> Placed {
+        let Spot(spot) = spot;
+        if spot >= Spot::NONE.0 {
+            return self.home(hash).contest(tag_of(hash));
+        }
+        let bucket = &mut self.bucket[spot as usize / WAYS & 1];
+        let way = spot as usize & (WAYS - 1);
+        if spot & Spot::FREE == 0 {
+            bucket.slot[way].update(parsed, seen);
+            bucket.weight[way] = bucket.weight[way].saturating_add(seen.segments);
+            Placed::Hit
+        } else {
+            bucket.tag[way] = tag_of(hash);
+            bucket.weight[way] = seen.segments;
+            bucket.slot[way].start(parsed, seen);
+            Placed::Started
         }
     }
 
@@ -140,19 +152,20 @@ impl Pair {
 }
 
 impl Bucket {
+    /// The slot that holds the flow, or the first free one as [`Spot::FREE`] and its number.
     #[inline(always)]
-    fn seek(&self, tag: u32, parsed: &Parsed) -> Spot {
+    fn seek(&self, tag: u32, parsed: &Parsed) -> Option<u64> {
         for way in 0..WAYS {
             if self.tag[way] == tag && self.slot[way].key.words() == parsed.key.words() {
-                return Spot::Held(way);
+                return Some(way as u64);
             }
         }
         for way in 0..WAYS {
             if self.tag[way] == 0 {
-                return Spot::Free(way);
+                return Some(Spot::FREE + way as u64);
             }
         }
-        Spot::Full
+        None
     }
 
     /// All four slots hold other flows: whether the newcomer may have one of them.

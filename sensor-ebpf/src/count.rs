@@ -132,12 +132,8 @@ pub fn tc(ctx: &TcContext, direction: Direction) {
     let Some(control) = control() else { return };
     let skb: *mut __sk_buff = ctx.as_ptr().cast();
     // SAFETY: the context is the program's own; the verifier turns these into reads of the socket buffer.
-    let (ifindex, skb_len) = unsafe { ((*skb).ifindex, (*skb).len) };
-    let room = if skb_len < HEADER_ROOM {
-        skb_len
-    } else {
-        HEADER_ROOM
-    };
+    let (ifindex, total) = unsafe { ((*skb).ifindex, (*skb).len) };
+    let room = if total < HEADER_ROOM { total } else { HEADER_ROOM };
     // SAFETY: as above.
     let linear = unsafe { (*skb).data_end - (*skb).data };
     if linear < room {
@@ -153,14 +149,14 @@ pub fn tc(ctx: &TcContext, direction: Direction) {
     let (data, end) = unsafe { ((*skb).data as usize, (*skb).data_end as usize) };
     // SAFETY: as above.
     let (segments, segment_len) = unsafe { ((*skb).gso_segs, (*skb).gso_size) };
+    // Read anew, because the verifier would go on apart for each range that the comparison above told it.
+    // SAFETY: as above.
+    let skb_len = unsafe { (&raw const (*skb).len).read_volatile() };
     // SAFETY: as above.
     let (tagged, tci) = unsafe { ((*skb).vlan_present, (*skb).vlan_tci) };
     let bytes = Bytes::new(data, end, &raw mut counters.pad);
-    let tag = if tagged == 0 {
-        0
-    } else {
-        VLAN_PRESENT | tci as u16 & 0x0fff
-    };
+    // All bits or none, instead of a branch that the verifier would walk twice.
+    let tag = 0u16.wrapping_sub(tagged as u16 & 1) & (VLAN_PRESENT | tci as u16 & 0x0fff);
     let frame = Frame {
         start: start(slot),
         len: skb_len,
@@ -169,8 +165,7 @@ pub fn tc(ctx: &TcContext, direction: Direction) {
     };
     let sight = |parsed: Option<&Parsed>| {
         // A tag that the device will insert is on the wire, too.
-        let tag_len = if tagged == 0 { 0 } else { TAG_LEN };
-        let mut seen = Sighting::packet(now(control), skb_len + tag_len);
+        let mut seen = Sighting::packet(now(control), skb_len + frame.tag_len());
         if let Some(parsed) = parsed {
             if segments > 1 {
                 seen.segments = segments;

@@ -10,6 +10,7 @@ use std::{hint::black_box, time::Instant};
 use sensor::{
     alert::incident::IncidentSettings,
     detect::{
+        network::{CODE, HIDDEN, Inference, Network},
         scaler::{ColumnKind, Excess, Scaler},
         train::{ScaledRows, TrainSettings, train},
     },
@@ -99,6 +100,10 @@ fn close(builder: &mut WindowBuilder, traffic: &Records, window: u64) -> Window 
     builder.close(window * WINDOW_NS, (window + 1) * WINDOW_NS)
 }
 
+fn line(what: &str, ns: f64) {
+    println!("{what:44} {ns:>10.1} {:>14.2}", 1e3 / ns);
+}
+
 fn main() {
     one_candle_thread();
     pin(1);
@@ -136,7 +141,6 @@ fn main() {
     let rows = last.expect("twelve windows");
     println!("{FLOWS} active flows per window, one core, CPU time (median of 12 windows)\n");
     println!("{:44} {:>10} {:>14}", "", "ns each", "M/s");
-    let line = |what: &str, ns: f64| println!("{what:44} {ns:>10.1} {:>14.2}", 1e3 / ns);
     line("record into window", median(&merging));
     line("flow of a closed window", median(&closing));
     line("row of features (flow and host)", median(&extracting));
@@ -178,7 +182,7 @@ fn main() {
         scoring.push(per(cpu_ns() - began, rows.flow.len()));
         black_box(&scores);
     }
-    line("score of a flow row (scaling and error)", median(&scoring));
+    beside_onnx_runtime(rows.flow.width, median(&scoring));
     engine.install(model);
     let mut whole = Vec::new();
     for _ in 0..5 {
@@ -203,6 +207,79 @@ fn main() {
     training(&rows.flow);
 }
 
+/// What a score takes, the network's part in it, and the same network in ONNX Runtime.
+fn beside_onnx_runtime(width: usize, scoring_ns: f64) {
+    line("score of a flow row", scoring_ns);
+    let network_ns = network(width);
+    line("of it the network", network_ns);
+    match onnx_runtime(width) {
+        Ok((batch, ns)) => {
+            line(&format!("ONNX Runtime, the same network, batch {batch}"), ns);
+            println!(
+                "share of ONNX Runtime's speed: network {:.0} %, whole score {:.0} %",
+                100.0 * ns / network_ns,
+                100.0 * ns / scoring_ns
+            );
+        }
+        Err(why) => println!("ONNX Runtime was not run beside it: {why}"),
+    }
+}
+
+/// The network alone, as ONNX Runtime is measured: nanoseconds for each row of scaled values.
+fn network(width: usize) -> f64 {
+    struct Pass<'a>(&'a Inference, &'a [f32], &'a mut [f32]);
+
+    impl pulp::WithSimd for Pass<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _simd: S) {
+            let width = self.0.width();
+            for rows in self.1.chunks_exact(width * 4) {
+                let rows = std::array::from_fn::<_, 4, _>(|row| &rows[row * width..(row + 1) * width]);
+                self.0.reconstruct(rows, self.2);
+                black_box(&self.2);
+            }
+        }
+    }
+
+    let inference = Inference::of(&Network::seeded(width, 1).expect("a network")).expect("its layers");
+    let rows = 10_000;
+    let inputs: Vec<f32> = (0..rows * width).map(|at| (at as f32 * 0.7).sin()).collect();
+    let mut rebuilt = vec![0.0; inference.stride() * 4];
+    let mut samples = Vec::new();
+    for _ in 0..100 {
+        let began = cpu_ns();
+        pulp::Arch::new().dispatch(Pass(&inference, &inputs, &mut rebuilt));
+        samples.push((cpu_ns() - began) / rows as f64);
+    }
+    median(&samples)
+}
+
+/// ONNX Runtime with the same layers on this core: its best batch size and nanoseconds for each row. It is used when the
+/// Python named by `SENSOR_BENCH_PYTHON` (else `python3`) has it.
+fn onnx_runtime(width: usize) -> Result<(usize, f64), String> {
+    let python = std::env::var_os("SENSOR_BENCH_PYTHON").unwrap_or_else(|| "python3".into());
+    let output = std::process::Command::new(&python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/onnx_runtime.py"))
+        .args([width, HIDDEN, CODE, HIDDEN].map(|layer| layer.to_string()))
+        .output()
+        .map_err(|error| format!("cannot start {}: {error}", python.display()))?;
+    if output.status.code() == Some(3) {
+        return Err(format!(
+            "not installed (`pip install onnxruntime onnx numpy`, SENSOR_BENCH_PYTHON names another Python): {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let best = text.lines().filter_map(|line| {
+        let (batch, ns) = line.split_once(' ')?;
+        Some((batch.parse().ok()?, ns.parse().ok()?))
+    });
+    best.min_by(|a: &(usize, f64), b| a.1.total_cmp(&b.1))
+        .ok_or_else(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())
+}
+
 /// The network alone on a million rows.
 fn training(rows: &Rows) {
     let features = RowKind::Flow.features();
@@ -219,9 +296,11 @@ fn training(rows: &Rows) {
         width: rows.width,
         ..ScaledRows::default()
     };
-    let mut excess = Vec::new();
+    let mut once = scaled.clone();
+    scaler.apply(&rows.values, &mut once.inputs, &mut once.weights, &mut Vec::new());
     while scaled.len() < TRAINING_ROWS {
-        scaler.apply(&rows.values, &mut scaled.inputs, &mut scaled.weights, &mut excess);
+        scaled.inputs.extend_from_slice(&once.inputs);
+        scaled.weights.extend_from_slice(&once.weights);
     }
     let held_out = ScaledRows {
         width: rows.width,

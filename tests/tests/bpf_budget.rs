@@ -16,8 +16,9 @@ use sensor_tests::{
     require,
 };
 
-/// Half of what the kernel allows: room for compilers and kernels that differ from ours.
-const MAX_VERIFIED_INSTRUCTIONS: u32 = 500_000;
+/// What the verifier walks is most of the time to start: twice what this compiler and kernel give. The kernel allows a
+/// million.
+const MAX_VERIFIED_INSTRUCTIONS: u32 = 80_000;
 /// Bytes of a program after the kernel's own rewriting.
 const MAX_TRANSLATED_BYTES: u32 = 48 << 10;
 /// The kernel allows 512 bytes for a program and all it calls.
@@ -176,6 +177,19 @@ fn code_sections(elf: &[u8]) -> Vec<&[u8]> {
         .map(|header| &elf[word(header + 0x18)..][..word(header + 0x20)])
         .filter(|code| !code.is_empty())
         .collect()
+}
+
+/// Without `--disable-expand-memcpy-in-order` the linker turns comparing keys, starting records and copying into calls of
+/// functions that go byte by byte: 25 ns more on each packet, four times as much for the verifier.
+#[test]
+fn nothing_is_copied_or_compared_byte_by_byte() {
+    let calls: usize = code_sections(OBJECT)
+        .into_iter()
+        .flat_map(|code| code.chunks_exact(8))
+        // `call` of another function of the object (BPF_PSEUDO_CALL).
+        .filter(|instruction| instruction[0] == 0x85 && instruction[1] >> 4 == 1)
+        .count();
+    assert_eq!(calls, XDP.len() + TC.len(), "only the log line of each program");
 }
 
 #[test]

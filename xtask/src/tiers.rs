@@ -30,6 +30,7 @@ pub(crate) fn run(only: Option<Tier>) -> Result<bool> {
         eprintln!("removed the namespace {name}, left by a run that was killed");
     }
     let mut report = Vec::new();
+    let mut skipped = Vec::new();
     let mut step = |name: &'static str, work: &mut dyn FnMut() -> Result<()>| {
         eprintln!("\n=== {name}");
         let begin = Instant::now();
@@ -73,6 +74,10 @@ pub(crate) fn run(only: Option<Tier>) -> Result<bool> {
                         "deny", "check", "bans", "licenses", "sources",
                     ]))
                 });
+            } else {
+                skipped.push(
+                    "cargo deny: not installed (`cargo install cargo-deny --locked`); the tidiness tests check licences and sources too",
+                );
             }
         }
         if wants(Tier::Bpf) {
@@ -85,7 +90,7 @@ pub(crate) fn run(only: Option<Tier>) -> Result<bool> {
             step("lab, once", &mut play_lab);
         }
     }
-    Ok(summarise(&report))
+    Ok(summarise(&report, &skipped))
 }
 
 /// The integration tests of every member, by the tier they belong to.
@@ -194,12 +199,15 @@ fn play_lab() -> Result<()> {
     Ok(())
 }
 
-fn summarise(report: &[Outcome]) -> bool {
+fn summarise(report: &[Outcome], skipped: &[&str]) -> bool {
     let total: u64 = report.iter().map(|outcome| outcome.seconds).sum();
     eprintln!("\n=== summary");
     for outcome in report {
         let result = if outcome.error.is_none() { "ok" } else { "FAILED" };
         eprintln!("{result:>8} {:>5} s  {}", outcome.seconds, outcome.name);
+    }
+    for what in skipped {
+        eprintln!(" skipped          {what}");
     }
     for outcome in report {
         if let Some(error) = &outcome.error {

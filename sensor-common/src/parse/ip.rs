@@ -13,6 +13,9 @@ const MAX_EXTENSIONS: usize = 6;
 /// Bytes that six of the longest extension headers and the fixed header take at most.
 const MAX_WALK: usize = 40 + 6 * 2048;
 
+/// Bits of the offset of a transport header: the largest offset of a network header and the longest walk fit.
+const MAX_OFFSET: u64 = 0x7fff;
+
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
@@ -54,11 +57,25 @@ pub(super) fn parse<P: Packet + ?Sized>(
     frame_len: u32,
 ) -> Result<Ip, Skip> {
     let available = frame_len.saturating_sub(offset as u32);
-    match ethertype {
-        ETH_IPV4 => v4(packet, offset, available),
-        ETH_IPV6 => v6(packet, offset, available),
-        _ => Err(Skip::EtherType),
-    }
+    let mut ip = match ethertype {
+        ETH_IPV4 => v4(packet, offset, available)?,
+        ETH_IPV6 => v6(packet, offset, available)?,
+        _ => return Err(Skip::EtherType),
+    };
+    // As one number, so that all paths to here meet again for the verifier.
+    let found = packet.opaque(
+        ip.offset as u64
+            | (ip.network as u64) << 16
+            | (ip.proto as u64) << 24
+            | (ip.ttl as u64) << 32
+            | (ip.fragment as u64) << 40,
+    );
+    ip.offset = (found & MAX_OFFSET) as usize;
+    ip.network = (found >> 16) as u8;
+    ip.proto = (found >> 24) as u8;
+    ip.ttl = (found >> 32) as u8;
+    ip.fragment = (found >> 40) as u8;
+    Ok(ip)
 }
 
 #[inline(always)]
@@ -130,7 +147,10 @@ fn v6<P: Packet + ?Sized>(packet: &P, offset: usize, available: u32) -> Result<I
                 break;
             }
         };
-        walked = packet.opaque((walked + step) as u64) as usize;
+        let reached = packet.opaque((walked + step) as u64 | (next as u64) << 32 | (fragment as u64) << 40);
+        walked = reached as u32 as usize;
+        next = (reached >> 32) as u8;
+        fragment = (reached >> 40) as u8;
         if walked > MAX_WALK {
             return Err(Skip::ExtensionDepth);
         }

@@ -25,6 +25,9 @@ const ETH_PPPOE_SESSION: u16 = 0x8864;
 /// Values below this are IEEE 802.3 lengths.
 const ETH_MIN: u16 = 0x0600;
 
+/// Bits of the offset at which a network header may begin.
+const MAX_OFFSET: u64 = 0x3fff;
+
 pub(super) struct Link {
     pub(super) ethertype: u16,
     pub(super) offset: usize,
@@ -48,7 +51,7 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, frame: &Frame) -> Result<Lin
         Start::EtherType { ethertype, offset } => (ethertype, offset as usize),
     };
     let mut vlan = [frame.tag, VLAN_NONE];
-    let mut tags = usize::from(frame.tag != VLAN_NONE);
+    let mut tags = frame.tag / VLAN_PRESENT;
     #[expect(
         clippy::explicit_counter_loop,
         reason = "a range from `tags` becomes arithmetic on the packet's end"
@@ -69,6 +72,11 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, frame: &Frame) -> Result<Lin
         tags += 1;
         offset = packet.opaque(offset as u64) as usize & 0x3f;
     }
+    // As one number, so that all paths to here meet again for the verifier.
+    let found = offset as u64 | (ethertype as u64) << 16 | (vlan[0] as u64) << 32 | (vlan[1] as u64) << 48;
+    let found = packet.opaque(found);
+    let (offset, ethertype) = ((found & MAX_OFFSET) as usize, (found >> 16) as u16);
+    let vlan = [(found >> 32) as u16, (found >> 48) as u16];
     match ethertype {
         ETH_IPV4 | ETH_IPV6 | ETH_ARP => Ok(Link {
             ethertype,

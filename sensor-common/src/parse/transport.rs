@@ -54,6 +54,7 @@ pub(super) fn parse<P: Packet + ?Sized>(
                 } else {
                     counterpart_v6(kind)
                 };
+                let partner = packet.opaque(partner as u64) as u16;
                 ends.src_port = kind as u16;
                 ends.dst_port = if partner == NO_PARTNER {
                     code as u16

@@ -1,4 +1,4 @@
-//! Link types of captures (<https://www.tcpdump.org/linktypes.html>): where parsing begins in a frame.
+//! Link types of captures (the numbers of the tcpdump project): where parsing begins in a frame.
 //! It must never look beyond the link header.
 
 use sensor_common::parse::{ETH_IPV4, ETH_IPV6, Start};

@@ -2,11 +2,8 @@
 //! It must never trust a length: a block is taken for one when both its lengths agree, and it is no longer than blocks
 //! are; where none begins, the next one is looked for.
 
-use pcap_parser::pcapng::{
-    parse_enhancedpacketblock_be, parse_enhancedpacketblock_le, parse_interfacedescriptionblock_be,
-    parse_interfacedescriptionblock_le,
-};
-use pcap_parser::{EnhancedPacketBlock, InterfaceDescriptionBlock, OptionCode, PcapError};
+use pcap_parser::pcapng::{parse_interfacedescriptionblock_be, parse_interfacedescriptionblock_le};
+use pcap_parser::{InterfaceDescriptionBlock, OptionCode, PcapError};
 
 use crate::capture::buffer::Window;
 use crate::capture::clock::Clock;
@@ -176,8 +173,8 @@ impl PcapNg {
     ) -> Outcome {
         let bytes = window.at(position, length);
         let packet = match kind {
-            ENHANCED_PACKET => self.enhanced(bytes),
-            PACKET => self.obsolete(bytes),
+            ENHANCED_PACKET => self.packet(bytes, false),
+            PACKET => self.packet(bytes, true),
             SIMPLE_PACKET => self.simple(bytes),
             SECTION_HEADER => {
                 self.big_endian = section_order(bytes).unwrap_or_default();
@@ -277,34 +274,19 @@ impl PcapNg {
         })
     }
 
+    /// An enhanced packet block, or the packet block of before 2009 with 16 bits of interface and 16 of drops. Options
+    /// behind the frame are of no use here and are left unread.
     #[inline]
-    fn enhanced(&self, bytes: &[u8]) -> Option<Packet> {
-        let parse: fn(&[u8]) -> Parsed<'_, EnhancedPacketBlock<'_>> = if self.big_endian {
-            parse_enhancedpacketblock_be
-        } else {
-            parse_enhancedpacketblock_le
-        };
-        let (_, block) = parse(bytes).ok()?;
-        let captured = block.caplen as usize;
-        (captured <= block.data.len()).then_some(Packet {
-            interface: block.if_id,
-            ticks: Some(u64::from(block.ts_high) << 32 | u64::from(block.ts_low)),
-            at: PACKET_DATA,
-            captured,
-            wire: block.origlen,
-        })
-    }
-
-    /// The packet block of before 2009, which pcap-parser does not know: 16 bits of interface and 16 of drops.
-    fn obsolete(&self, bytes: &[u8]) -> Option<Packet> {
-        let field = |at| word(bytes, at, self.big_endian);
+    fn packet(&self, bytes: &[u8], obsolete: bool) -> Option<Packet> {
+        let fields: &[u8; PACKET_DATA] = bytes.first_chunk()?;
+        let field = |at| word(fields, at, self.big_endian);
         let first = field(8)?;
         let captured = field(20)? as usize;
         (captured <= bytes.len() - PACKET_DATA - 4).then_some(Packet {
-            interface: if self.big_endian {
-                first >> 16
-            } else {
-                first & 0xffff
+            interface: match (obsolete, self.big_endian) {
+                (false, _) => first,
+                (true, false) => first & 0xffff,
+                (true, true) => first >> 16,
             },
             ticks: Some(u64::from(field(12)?) << 32 | u64::from(field(16)?)),
             at: PACKET_DATA,

@@ -305,20 +305,20 @@ fn compress(excess: f32) -> f32 {
 }
 
 /// The value within the range. A plain comparison is one instruction, where `f32::max` also looks for NaN.
-#[inline]
+#[inline(always)]
 fn clamp(value: f32, low: f32, high: f32) -> f32 {
     let value = if value < low { low } else { value };
     if value > high { high } else { value }
 }
 
-#[inline]
+#[inline(always)]
 fn positive(value: f32) -> f32 {
     if value > 0.0 { value } else { 0.0 }
 }
 
 /// `sign(x)·ln(1 + |x|)` to 3e-7 (absolute below 1, relative above; a test holds it to that): plain arithmetic on the bits, so that it costs a few cycles and gives
 /// the same result on every machine. Infinity counts as the largest finite value.
-#[inline]
+#[inline(always)]
 pub fn signed_ln_1p(value: f32) -> f32 {
     let size = value.abs();
     let y = 1.0 + if size > f32::MAX { f32::MAX } else { size };

@@ -241,6 +241,8 @@ impl Probe {
     }
 
     fn attach_xdp(&mut self, program: &'static str, link: &Link, mode: XdpMode) -> Result<Held, String> {
+        self.need(|name| name == program)
+            .map_err(|error| error.to_string())?;
         let program: &mut Xdp = self
             .ebpf
             .program_mut(program)
@@ -255,6 +257,7 @@ impl Probe {
     }
 
     fn tc_program(&mut self, name: &'static str) -> Result<&mut SchedClassifier, ProbeError> {
+        self.need(|other| other == name)?;
         let program = self
             .ebpf
             .program_mut(name)

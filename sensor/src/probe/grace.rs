@@ -37,7 +37,8 @@ impl GracePeriod {
     pub(super) fn choose() -> Result<Self, ProbeError> {
         // SAFETY: a query without pointers.
         let commands = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) };
-        if commands > 0 && commands & libc::c_long::from(MEMBARRIER_CMD_GLOBAL) != 0 && membarrier().is_ok() {
+        // Kernels that would refuse the command do not name it here; to try it would cost a grace period at start.
+        if commands > 0 && commands & libc::c_long::from(MEMBARRIER_CMD_GLOBAL) != 0 {
             return Ok(Self::Membarrier);
         }
         Self::map_in_map()

@@ -1,12 +1,12 @@
 //! Loads the object and its programs, sizes the maps, and hands the tables to a [`Drainer`].
 //! It must never leave anything behind in the kernel: maps and programs live as long as these values.
 
-use std::os::fd::AsFd as _;
+use std::{os::fd::AsFd as _, panic::resume_unwind, thread};
 
 use aya::{
     Ebpf, EbpfLoader,
     maps::Map,
-    programs::{ProgramError, SchedClassifier, Xdp},
+    programs::{Program, ProgramError, SchedClassifier, Xdp},
 };
 use sensor_common::{
     counter::IfaceCounters,
@@ -88,20 +88,36 @@ pub(super) const PROGRAMS: [(&str, bool); 4] = [
 ];
 
 impl Probe {
-    /// Loads the programs and maps the tables.
+    /// Maps the tables and loads the programs that most interfaces take; the others are loaded when an interface
+    /// needs them ([`Self::attach`]), because the verifier's work is most of the time to start.
     ///
     /// # Errors
     /// Missing privilege or kernel feature, with the way out.
     pub fn load(settings: &ProbeSettings) -> Result<(Self, Drainer), ProbeError> {
-        Self::load_object(OBJECT, settings)
+        let (mut probe, drainer) = Self::prepare(OBJECT, settings)?;
+        let ingress = if settings.mode == AttachMode::Tcx {
+            "sensor_ingress"
+        } else {
+            "sensor_xdp"
+        };
+        let egress = settings.egress.then_some("sensor_egress");
+        probe.need(|name| name == ingress || Some(name) == egress)?;
+        Ok((probe, drainer))
     }
 
-    /// Loads another build of the programs (benchmarks).
+    /// Loads all programs of a build, for benchmarks and for tests that run programs without attaching them.
     ///
     /// # Errors
     /// As [`Self::load`].
     #[doc(hidden)]
     pub fn load_object(object: &[u8], settings: &ProbeSettings) -> Result<(Self, Drainer), ProbeError> {
+        let (mut probe, drainer) = Self::prepare(object, settings)?;
+        probe.need(|_| true)?;
+        Ok((probe, drainer))
+    }
+
+    /// Makes the maps; no program is loaded yet.
+    fn prepare(object: &[u8], settings: &ProbeSettings) -> Result<(Self, Drainer), ProbeError> {
         kernel::raise_memlock();
         let layout = Layout::fit(settings.table_bytes, kernel::possible_cpus()?);
         let pairs = layout.pairs();
@@ -140,10 +156,6 @@ impl Probe {
             layout,
             GracePeriod::choose()?,
         )?;
-        let names: Vec<String> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
-        for name in &names {
-            load_program(&mut ebpf, name)?;
-        }
         let log = settings
             .kernel_log
             .then(|| KernelLog::new(&mut ebpf))
@@ -161,6 +173,22 @@ impl Probe {
             },
             drainer,
         ))
+    }
+
+    /// Loads the wanted programs that are not loaded yet, side by side: each keeps the verifier busy for a while.
+    pub(super) fn need(&mut self, wanted: impl Fn(&str) -> bool) -> Result<(), ProbeError> {
+        thread::scope(|scope| {
+            let missing = self
+                .ebpf
+                .programs_mut()
+                .filter(|(name, program)| wanted(name) && program.fd().is_err());
+            let loads: Vec<_> = missing
+                .map(|(name, program)| scope.spawn(move || load_program(name, program)))
+                .collect();
+            loads
+                .into_iter()
+                .try_for_each(|load| load.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        })
     }
 
     /// What is attached where.
@@ -203,7 +231,7 @@ impl Probe {
         sum
     }
 
-    /// Run time of the programs; zero while the kernel's statistics are off.
+    /// Run time of the programs that are loaded; zero while the kernel's statistics are off.
     pub fn program_stats(&self) -> Vec<ProgramStats> {
         let mut stats = Vec::new();
         for (name, is_xdp) in PROGRAMS {
@@ -272,24 +300,13 @@ fn initialise(control: &Mapping<Control>, seed: Seed) -> Result<(), ProbeError> 
     Ok(())
 }
 
-fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), ProbeError> {
-    let Some(program) = ebpf.program_mut(name) else {
-        return Err(ProbeError::Object { what: "programs" });
-    };
-    let loaded = match program {
-        aya::programs::Program::Xdp(program) => program.load(),
-        aya::programs::Program::SchedClassifier(program) => program.load(),
+fn load_program(name: &str, program: &mut Program) -> Result<(), ProbeError> {
+    match program {
+        Program::Xdp(program) => program.load(),
+        Program::SchedClassifier(program) => program.load(),
         _ => Err(ProgramError::UnexpectedProgramType),
-    };
-    match loaded {
-        // Kernels before 5.18 know no frames of several buffers; such an interface then has the TC hook.
-        Err(error) if name == "sensor_xdp_frag" && !kernel::at_least(5, 18) => {
-            tracing::debug!(%error, "XDP for frames of several buffers is not available");
-            Ok(())
-        }
-        Err(error) => Err(ProbeError::program(name, &error)),
-        Ok(()) => Ok(()),
     }
+    .map_err(|error| ProbeError::program(name, &error))
 }
 
 fn map<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<std::os::fd::BorrowedFd<'a>, ProbeError> {

@@ -79,6 +79,8 @@ impl<T: Tables> DrainStage<T> {
         let mut start_ns = clock::monotonic_ns();
         let mut end_ns = start_ns + window_ns;
         let mut drained_ns = start_ns;
+        // The first drain at once: it shows that the tables can be read, which readiness waits for.
+        self.drain(FlipCause::Interval);
         loop {
             std::thread::park_timeout(POLL);
             let now_ns = clock::monotonic_ns();

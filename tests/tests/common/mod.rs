@@ -15,7 +15,7 @@ pub mod tun;
 
 use aya::programs::{TestRun as _, TestRunOptions};
 use sensor::{
-    probe::{Drainer, Probe, ProbeSettings},
+    probe::{Drainer, OBJECT, Probe, ProbeSettings},
     source::FlowSink,
 };
 use sensor_common::{counter::Counters, flow::FlowRecord, layout::CLOCK_SUPPLIED, overflow::OverflowCell};
@@ -115,7 +115,8 @@ pub fn supplied(table_bytes: u64) -> (Probe, Drainer) {
         kernel_log: false,
         ..ProbeSettings::default()
     };
-    Probe::load(&settings).expect("loading the programs")
+    // All programs, also those that an attach would load only when an interface needs them.
+    Probe::load_object(OBJECT, &settings).expect("loading the programs")
 }
 
 /// Sends a frame through the XDP program by test run.

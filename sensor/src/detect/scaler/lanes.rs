@@ -19,9 +19,9 @@ struct Eight {
     /// 1 where values above (below) the range are excess, 0 elsewhere.
     above: [f32; WIDE],
     below: [f32; WIDE],
-    /// 1 where a value above (below) what the network expects is an error, 0 elsewhere.
-    more: [f32; WIDE],
-    less: [f32; WIDE],
+    /// All ones where the network uses the column and a value above (below) what it expects is an error, zero elsewhere.
+    more: [u32; WIDE],
+    less: [u32; WIDE],
     /// All ones where the network uses the column, zero elsewhere.
     active: [u32; WIDE],
 }
@@ -49,8 +49,8 @@ impl Lanes {
                 high: float(|column| column.high),
                 above: float(|column| column.excess.above()),
                 below: float(|column| column.excess.below()),
-                more: float(|column| column.excess.more()),
-                less: float(|column| column.excess.less()),
+                more: mask(|column| column.active && column.excess.more() > 0.0),
+                less: mask(|column| column.active && column.excess.less() > 0.0),
                 active: mask(|column| column.active),
             }
         });
@@ -67,14 +67,21 @@ impl Lanes {
         inputs.resize(values.len() / width * width, 0.0);
         excess.clear();
         for (row, inputs) in values.chunks_exact(width).zip(inputs.chunks_exact_mut(width)) {
-            let sum = self.scale(row, inputs);
-            // Compression begins at EXCESS_LINEAR: only rows far outside of training need the second pass.
-            let far = sum > EXCESS_LINEAR * EXCESS_LINEAR;
-            excess.push(if far { self.compressed(row) } else { sum });
+            excess.push(self.input(row, inputs));
         }
     }
 
+    /// Scales one row: `inputs`, as long, gets the clamped values for the network. Returns the summed squared excess.
+    #[inline(always)]
+    pub fn input(&self, row: &[f32], inputs: &mut [f32]) -> f32 {
+        let sum = self.scale(row, inputs);
+        // Compression begins at EXCESS_LINEAR: only rows far outside of training need the second pass.
+        let far = sum > EXCESS_LINEAR * EXCESS_LINEAR;
+        if far { self.compressed(row) } else { sum }
+    }
+
     /// Scales one row into `inputs`; returns the summed squared excess, not compressed.
+    #[inline(always)]
     fn scale(&self, row: &[f32], inputs: &mut [f32]) -> f32 {
         let (rows, rest) = row.as_chunks::<WIDE>();
         let (whole, rest_inputs) = inputs.as_chunks_mut::<WIDE>();
@@ -97,6 +104,7 @@ impl Lanes {
     }
 
     /// Summed squared excess of one row, compressed.
+    #[cold]
     fn compressed(&self, row: &[f32]) -> f32 {
         let eights = row.chunks(WIDE).zip(&self.eights);
         let sums = eights.map(|(row, eight)| {
@@ -106,25 +114,20 @@ impl Lanes {
         sums.sum()
     }
 
-    /// Squared error of a row over the columns that are present and active: `row` raw, `inputs` as scaled, `rebuilt` the
-    /// network's last products, to which `bias` is still to be added.
-    pub fn error(&self, row: &[f32], inputs: &[f32], rebuilt: &[f32], bias: &[f32]) -> f32 {
+    /// Squared error of a row over the columns that are present and active: `row` raw, `inputs` as scaled, `rebuilt` by
+    /// the network, all of the same length.
+    #[inline(always)]
+    pub fn error(&self, row: &[f32], inputs: &[f32], rebuilt: &[f32]) -> f32 {
         let mut sums = [0.0; WIDE];
         let (rows, rest) = row.as_chunks::<WIDE>();
         let (whole, rest_inputs) = inputs.as_chunks::<WIDE>();
-        let (products, rest_products) = rebuilt.as_chunks::<WIDE>();
-        let (biases, rest_bias) = bias.as_chunks::<WIDE>();
-        let columns = rows
-            .iter()
-            .zip(whole)
-            .zip(products.iter().zip(biases))
-            .zip(&self.eights);
-        for (((row, inputs), (products, bias)), eight) in columns {
-            eight.add_error([row, inputs, products, bias], &mut sums);
+        let (rebuilt, rest_rebuilt) = rebuilt.as_chunks::<WIDE>();
+        for (((row, inputs), rebuilt), eight) in rows.iter().zip(whole).zip(rebuilt).zip(&self.eights) {
+            eight.add_error([row, inputs, rebuilt], &mut sums);
         }
         if let (false, Some(eight)) = (rest.is_empty(), self.eights.last()) {
-            let [a, b, c, d] = [rest, rest_inputs, rest_products, rest_bias].map(padded);
-            eight.add_error([&a, &b, &c, &d], &mut sums);
+            let [row, inputs, rebuilt] = [rest, rest_inputs, rest_rebuilt].map(padded);
+            eight.add_error([&row, &inputs, &rebuilt], &mut sums);
         }
         let total: f32 = sums.iter().sum();
         // Inputs are clamped, so this can only be a defect of the model; a row still gets a score.
@@ -152,19 +155,21 @@ impl Eight {
         (inputs, beyond)
     }
 
-    /// Adds the squared errors of eight columns: raw values, inputs, products and biases.
+    /// Adds the squared errors of eight columns: raw values, inputs and what was rebuilt.
     #[inline(always)]
-    fn add_error(&self, [row, inputs, products, bias]: [&[f32; WIDE]; 4], sums: &mut [f32; WIDE]) {
+    fn add_error(&self, [row, inputs, rebuilt]: [&[f32; WIDE]; 3], sums: &mut [f32; WIDE]) {
         for at in 0..WIDE {
-            let counts = if row[at].is_nan() { 0 } else { self.active[at] };
-            let error = products[at] + bias[at] - inputs[at];
-            let side = if error > 0.0 { self.less[at] } else { self.more[at] };
-            sums[at] += f32::from_bits((error * error * side).to_bits() & counts);
+            let error = rebuilt[at] - inputs[at];
+            let present = if row[at].is_nan() { 0 } else { u32::MAX };
+            let above = if error > 0.0 { u32::MAX } else { 0 };
+            let counts = (self.less[at] & above) | (self.more[at] & !above);
+            sums[at] += f32::from_bits((error * error).to_bits() & counts & present);
         }
     }
 }
 
 /// The last columns of a row, absent ones behind them.
+#[inline(always)]
 fn padded(rest: &[f32]) -> [f32; WIDE] {
     std::array::from_fn(|index| rest.get(index).copied().unwrap_or(f32::NAN))
 }
