@@ -1,6 +1,6 @@
 //! The autoencoder detector: scaler and network together. A row's score is the mean squared reconstruction error over
-//! the active features plus the squared excess beyond the range of training, so a feature far outside of training
-//! raises the score monotonically whatever the network makes of it. It must never fail on an odd row.
+//! the active features plus the squared excess beyond the range of training, so a feature outside of training raises the
+//! score monotonically whatever the network makes of it; what one feature can add is bounded. It must never fail on an odd row.
 
 use candle_core::{Device, Tensor};
 
@@ -269,7 +269,7 @@ mod tests {
                     scores.windows(2).all(|pair| pair[1] >= pair[0]),
                     "column {column}: {scores:?}"
                 );
-                assert!(scores[3] > 10.0 * scores[0], "column {column}: {scores:?}");
+                assert!(scores[3] > scores[0] + 1.0, "column {column}: {scores:?}");
                 let reasons = detector.explain(&batch[3 * WIDTH..4 * WIDTH]).unwrap();
                 assert_eq!(reasons[0].column, column);
                 assert!(reasons[0].observed > reasons[0].high && reasons[0].share > 0.3);

@@ -21,10 +21,13 @@ const RANGE_MARGIN: f32 = 1.0;
 const CONSTANT_SLACK: f32 = 2.0;
 /// A column that was absent throughout training may move this far: nothing is known of its usual values.
 const ABSENT_SLACK: f32 = 6.0;
-/// Up to here excess counts in full, beyond it its logarithm.
-const EXCESS_LINEAR: f32 = 16.0;
+/// Up to here excess counts in full, beyond it its logarithm: many features that are somewhat off speak louder than one
+/// that is far off, which in real traffic is mostly a quirk of one peer (docs/detection.md has the comparison).
+const EXCESS_LINEAR: f32 = 3.0;
 /// Excess stops growing here.
-const EXCESS_CAP: f32 = 64.0;
+const EXCESS_CAP: f32 = 6.0;
+/// The squared error of one feature counts up to here, for the same reason.
+const ERROR_CAP: f32 = 16.0;
 /// Smallest spread of a `log1p` column: a quarter of a natural-log unit, so that one packet more than always is not news.
 const FLOOR_LOG: f32 = 0.25;
 /// Smallest spread of a linear column, as a share of its declared range or its median.
@@ -237,7 +240,7 @@ impl Column {
         } else {
             self.excess.more()
         };
-        error * error * side
+        (error * error).min(ERROR_CAP) * side
     }
 
     /// The raw value that scales to `scaled`.

@@ -209,8 +209,8 @@ impl TrainingJob {
 /// Which values outside of what was learned speak against a row by themselves.
 fn excess(kind: RowKind, feature: &Feature) -> Excess {
     match (kind, feature.name) {
-        // A flow can be no older than the time of learning, and go on for days afterwards.
-        (RowKind::Flow, "age" | "packets_before" | "silence_before") => Excess::Neither,
+        // A flow cannot have been silent for longer than learning took, and be so for days afterwards.
+        (RowKind::Flow, "silence_before") => Excess::Neither,
         // A long pause is not a sign of anything, a burst is; what is known only becomes better known.
         (RowKind::Flow, "iat_mean" | "iat_min" | "iat_max" | "peer_familiarity" | "service_familiarity") => {
             Excess::Below
@@ -274,9 +274,7 @@ mod tests {
             let feature = kind.features().iter().find(|feature| feature.name == name);
             feature.map(|feature| excess(kind, feature))
         };
-        for name in ["age", "packets_before", "silence_before"] {
-            assert_eq!(of(RowKind::Flow, name), Some(Excess::Neither));
-        }
+        assert_eq!(of(RowKind::Flow, "silence_before"), Some(Excess::Neither));
         for name in [
             "iat_mean",
             "iat_min",

@@ -1,5 +1,5 @@
-//! When a host last contacted a service of a peer, and how regular the times between contacts are: what makes a beacon
-//! visible that shows one unremarkable connection in each window. A fixed number of places; the entry with the fewest
+//! When a host last contacted a service of a peer, how often it does over ten minutes, and how regular the times between
+//! contacts are: what makes a beacon visible that shows one unremarkable connection in each window. A fixed number of places; the entry with the fewest
 //! (decayed) contacts of a bucket goes first.
 
 /// Entries that one hash may occupy.
@@ -8,6 +8,8 @@ const WAYS: usize = 4;
 const MIN_CONTACTS: u32 = 4;
 /// Intervals remembered by the exponentially weighted mean and variance.
 const MEMORY: u32 = 8;
+/// Time constant of the rate of contacts, in seconds.
+const RATE_S: f64 = 600.0;
 /// Hours that weigh as much as doubling the number of contacts, when a place must be freed.
 const HALF_LIFE_NS: f64 = 6.0 * 3600.0 * 1e9;
 
@@ -20,6 +22,9 @@ struct Entry {
     last_ns: u64,
     mean_s: f32,
     variance_s2: f32,
+    /// Flows opened per window, exponentially weighted over [`RATE_S`], as of window `rated`.
+    opened_per_window: f32,
+    rated: u32,
 }
 
 impl Entry {
@@ -63,25 +68,39 @@ pub(super) struct Contacts {
     entries: Vec<Entry>,
     /// Shorter intervals belong to the same contact.
     min_interval_ns: u64,
+    /// What remains of the rate of contacts after a window.
+    decay: f32,
+}
+
+/// What is known of a contact after a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Contact {
+    /// How regular it is; `None` before the fourth.
+    pub(super) rhythm: Option<Rhythm>,
+    /// Flows opened per window over ten minutes.
+    pub(super) opened_per_window: f32,
 }
 
 impl Contacts {
-    /// Room for about `capacity` contacts (rounded up to a power of two), 24 bytes each.
+    /// Room for about `capacity` contacts (rounded up to a power of two), 32 bytes each.
     pub(super) fn new(capacity: usize, window_ns: u64) -> Self {
         let entries = vec![Entry::default(); capacity.max(WAYS).next_power_of_two()];
         Self {
             entries,
             min_interval_ns: window_ns / 2,
+            decay: (-(window_ns as f64) / 1e9 / RATE_S).exp() as f32,
         }
     }
 
-    /// The rhythm of the contacts `hash`, with a contact at `contact_ns` if there is one in this window; `None` before
-    /// the fourth.
-    pub(super) fn touch(&mut self, hash: u64, contact_ns: Option<u64>) -> Option<Rhythm> {
+    /// Window `now` of the contact `hash`: `opened` flows, with a contact at `contact_ns` if there is one.
+    pub(super) fn touch(&mut self, hash: u64, contact_ns: Option<u64>, opened: u64, now: u32) -> Contact {
         let buckets = self.entries.len() / WAYS;
         let start = (hash as usize & (buckets - 1)) * WAYS;
         let tag = (hash >> 32) as u32;
-        let bucket = self.entries.get_mut(start..start + WAYS)?;
+        let gain = 1.0 - self.decay;
+        let Some(bucket) = self.entries.get_mut(start..start + WAYS) else {
+            return Contact::default();
+        };
         if let Some(entry) = bucket
             .iter_mut()
             .find(|entry| entry.tag == tag && entry.contacts > 0)
@@ -91,19 +110,33 @@ impl Contacts {
                 entry.interval((since as f64 / 1e9) as f32);
                 entry.last_ns += since;
             }
-            return entry.rhythm();
+            let elapsed = now.saturating_sub(entry.rated).min(i32::MAX as u32);
+            entry.opened_per_window =
+                entry.opened_per_window * self.decay.powi(elapsed as i32) + gain * opened as f32;
+            entry.rated = now;
+            return Contact {
+                rhythm: entry.rhythm(),
+                opened_per_window: entry.opened_per_window,
+            };
         }
-        let first_ns = contact_ns?;
-        if let Some(weakest) = bucket.iter_mut().min_by(|a, b| a.rank().total_cmp(&b.rank())) {
+        let opened_per_window = gain * opened as f32;
+        if let Some(first_ns) = contact_ns
+            && let Some(weakest) = bucket.iter_mut().min_by(|a, b| a.rank().total_cmp(&b.rank()))
+        {
             *weakest = Entry {
                 tag,
                 contacts: 1,
                 last_ns: first_ns,
                 mean_s: 0.0,
                 variance_s2: 0.0,
+                opened_per_window,
+                rated: now,
             };
         }
-        None
+        Contact {
+            rhythm: None,
+            opened_per_window,
+        }
     }
 }
 
@@ -118,7 +151,7 @@ mod tests {
         let mut contacts = Contacts::new(16, 10 * SECOND);
         let mut rhythm = None;
         for s in times_s {
-            rhythm = contacts.touch(5, Some((s * 1e9) as u64));
+            rhythm = contacts.touch(5, Some((s * 1e9) as u64), 1, (s / 10.0) as u32).rhythm;
         }
         rhythm.map(|rhythm| rhythm.regularity)
     }
@@ -144,17 +177,32 @@ mod tests {
     }
 
     #[test]
+    fn the_rate_of_contacts_rises_to_what_is_usual_and_fades() {
+        let mut contacts = Contacts::new(16, 10 * SECOND);
+        let mut rate = 0.0;
+        for window in 0..600 {
+            rate = contacts
+                .touch(7, Some(window * 10 * SECOND), 3, window as u32)
+                .opened_per_window;
+        }
+        assert!((rate - 3.0).abs() < 1e-3, "{rate}");
+        // Ten minutes of silence leave 1/e of it.
+        let later = contacts.touch(7, None, 0, 659).opened_per_window;
+        assert!((later / rate - (-1.0f32).exp()).abs() < 1e-3, "{later}");
+    }
+
+    #[test]
     fn a_million_single_contacts_do_not_displace_a_beacon() {
         let keyed = Keyed::new(4);
         let mut contacts = Contacts::new(1024, 10 * SECOND);
         for beat in 1..10 {
-            contacts.touch(keyed.pair(0, 0), Some(beat * 60 * SECOND));
+            contacts.touch(keyed.pair(0, 0), Some(beat * 60 * SECOND), 1, beat as u32 * 6);
         }
         for stranger in 0..1_000_000 {
-            contacts.touch(keyed.pair(1, stranger), Some(600 * SECOND));
+            contacts.touch(keyed.pair(1, stranger), Some(600 * SECOND), 1, 60);
         }
         assert_eq!(contacts.entries.len(), 1024);
-        let rhythm = contacts.touch(keyed.pair(0, 0), Some(600 * SECOND));
+        let rhythm = contacts.touch(keyed.pair(0, 0), Some(600 * SECOND), 1, 60).rhythm;
         assert_eq!(
             rhythm,
             Some(Rhythm {

@@ -76,6 +76,13 @@ impl Extractor {
         self.hosts
             .fill(window, self.window_ns, &self.local, &self.history);
         self.add_overflow(window);
+        for host in &mut self.hosts.list {
+            if host.facts.flows_opened > 0
+                && let Some(usual) = self.history.opened_per_hour_window(&host.address, now)
+            {
+                host.opened_1h = usual;
+            }
+        }
         self.graph.walk(&window.flows, &mut self.hosts, now, learned);
         let flow = self.flow_rows(window);
         let (host, host_facts) = self.host_rows(now, learned);

@@ -34,6 +34,8 @@ pub(super) fn values(flow: &Flow, context: &FlowContext, ends: Ends<'_>, judged:
     timing(&mut row, flow);
     protocol(&mut row, flow, judged);
     surroundings(&mut row, ends);
+    row.set(C::TargetAttempts, context.target_attempts.into());
+    row.set(C::TargetAttempts10m, context.target_attempts_10m.into());
     row.set(C::PeerFamiliarity, context.peer_familiarity.into());
     row.set(C::ServiceFamiliarity, context.service_familiarity.into());
     row.set(C::ContactRegularity, context.regularity.into());
@@ -157,11 +159,6 @@ fn timing(row: &mut Row, flow: &Flow) {
             seconds(flow.first_ns.saturating_sub(flow.prior_last_ns)),
         );
     }
-    row.set(C::Age, seconds(flow.last_ns.saturating_sub(flow.born_ns)));
-    row.set(
-        C::PacketsBefore,
-        flow.prior_packets[0] as f64 + flow.prior_packets[1] as f64,
-    );
 }
 
 fn protocol(row: &mut Row, flow: &Flow, judged: bool) {
@@ -188,8 +185,6 @@ fn protocol(row: &mut Row, flow: &Flow, judged: bool) {
     if judged || flow.answered() {
         row.set(C::Answered, yes(flow.answered()));
     }
-    let change = |half: &FlowHalf| half.ttl_max.saturating_sub(half.ttl_min);
-    row.set(C::TtlChange, change(out).max(change(back)).into());
     row.set(
         C::FragmentShare,
         share(f64::from(out.fragments) + f64::from(back.fragments), packets),
@@ -207,6 +202,10 @@ fn protocol(row: &mut Row, flow: &Flow, judged: bool) {
 fn surroundings(row: &mut Row, ends: Ends<'_>) {
     if let Some(host) = ends.initiator {
         row.set(C::InitiatorFlowsOpened, host.facts.flows_opened as f64);
+        row.set(
+            C::InitiatorSurge,
+            (1.0 + host.facts.flows_opened as f64) / (1.0 + f64::from(host.opened_1h)),
+        );
         row.set(C::InitiatorPeers, host.facts.peers as f64);
         row.set(C::InitiatorServices, host.facts.ports as f64);
         row.set(

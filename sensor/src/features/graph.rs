@@ -18,6 +18,8 @@ pub(super) struct FlowContext {
     pub(super) peer_familiarity: f32,
     pub(super) service_familiarity: f32,
     pub(super) regularity: f32,
+    pub(super) target_attempts: f32,
+    pub(super) target_attempts_10m: f32,
 }
 
 /// One flow as an edge: three numbers and the flow's index, packed so that sorting is comparing integers.
@@ -91,6 +93,8 @@ impl Graph {
             peer_familiarity: f32::NAN,
             service_familiarity: f32::NAN,
             regularity: f32::NAN,
+            target_attempts: f32::NAN,
+            target_attempts_10m: f32::NAN,
         };
         self.context.clear();
         self.context.resize(flows.len(), unknown);
@@ -133,11 +137,14 @@ impl Graph {
                     let service = of_target[0].third();
                     let contact_ns = contact_ns(of_target, flows, self.window_ns);
                     let hash = self.keyed.pair(pair_hash, service.into());
-                    let rhythm = self.contacts.touch(hash, contact_ns);
+                    let contact = self.contacts.touch(hash, contact_ns, opened, now);
+                    let rhythm = contact.rhythm;
                     let regularity = rhythm.map_or(f32::NAN, |rhythm| rhythm.regularity);
                     for edge in of_target {
                         if let Some(context) = self.context.get_mut(edge.flow()) {
                             context.regularity = regularity;
+                            context.target_attempts = opened as f32;
+                            context.target_attempts_10m = contact.opened_per_window;
                             context.peer_familiarity = if learned { familiarity(known) } else { f32::NAN };
                         }
                     }

@@ -66,6 +66,19 @@ impl History {
         self.hosts.contains_key(address)
     }
 
+    /// Flows that the host opened per window over an hour, as of window `now` without that window's own; `None` for a
+    /// host without history.
+    pub(super) fn opened_per_hour_window(&self, address: &[u8; 16], now: u32) -> Option<f32> {
+        let host = self.hosts.get(address)?;
+        let scale = SCALES_S.len() - 1;
+        let decay = *self.decay.get(scale)?;
+        // Up to the window before this one.
+        let elapsed = f64::from(now.wrapping_sub(host.last).clamp(1, self.forget_windows.max(1)) - 1);
+        let faded = decay.powf(elapsed);
+        let windows = f64::from(host.windows[scale]) * faded + (1.0 - faded) / (1.0 - decay);
+        Some((f64::from(host.sums[0][scale]) * faded / windows.max(1.0)) as f32)
+    }
+
     /// Adds the host's window `now` and returns its means, this window included. Windows without the host count as
     /// zeros since its first.
     pub(super) fn add(&mut self, address: &[u8; 16], now: u32, sample: &Sample) -> Means {
@@ -137,6 +150,20 @@ mod tests {
     use super::*;
 
     const WINDOW_NS: u64 = 10_000_000_000;
+
+    #[test]
+    fn what_was_usual_over_an_hour_is_told_without_the_window_at_hand() {
+        let mut history = History::new(10, WINDOW_NS);
+        assert_eq!(history.opened_per_hour_window(&[1; 16], 0), None);
+        for window in 0..5 {
+            history.add(&[1; 16], window, &opened(4.0));
+        }
+        let usual = history.opened_per_hour_window(&[1; 16], 5).unwrap_or_default();
+        assert!((usual - 4.0).abs() < 1e-3, "{usual}");
+        // Five silent windows halve it.
+        let usual = history.opened_per_hour_window(&[1; 16], 10).unwrap_or_default();
+        assert!((usual - 2.0).abs() < 0.05, "{usual}");
+    }
 
     fn opened(flows: f32) -> Sample {
         Sample {

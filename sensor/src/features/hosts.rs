@@ -46,6 +46,8 @@ pub(super) struct HostWindow {
     pub(super) service_entropy: f32,
     /// Best regularity among the contacts made in this window; NaN without one.
     pub(super) regularity: f32,
+    /// Flows it opened per window over an hour before this window; NaN without history.
+    pub(super) opened_1h: f32,
 }
 
 impl HostWindow {
@@ -64,6 +66,7 @@ impl HostWindow {
             services_in: 0,
             service_entropy: f32::NAN,
             regularity: f32::NAN,
+            opened_1h: f32::NAN,
         }
     }
 }

@@ -95,9 +95,6 @@ features! {
         => "connection attempt without an answer ({observed}); usual {low}–{high}";
     Answered "answered" "1" Linear 0.0..1.0 = "1 if the responder has sent a packet in the flow's life; absent while one may still come"
         => "responder answered ({observed}); usual {low}–{high}";
-    TtlChange "ttl_change" "hops" Log1p 0.0..255.0
-        = "largest change of the IP time to live within one direction of the flow and window"
-        => "time to live changed by {observed} within the flow; usual {low}–{high}";
     FragmentShare "fragment_share" "1" Linear 0.0..1.0 = "IP fragments / packets"
         => "{observed} of the packets were fragments; usual {low}–{high}";
     IsTcp "is_tcp" "1" Linear 0.0..1.0 = "1 for TCP" => "TCP flow ({observed}); usual {low}–{high}";
@@ -106,13 +103,12 @@ features! {
     IsSystemService "is_system_service" "1" Linear 0.0..1.0
         = "1 if the responder's TCP or UDP port is below 1024 (RFC 6335 system ports)"
         => "towards a system port ({observed}); usual {low}–{high}";
-    Age "age" "s" Log1p 0.0..1e7 = "last packet in the window - first packet ever"
-        => "flow is {observed} s old; usual {low}–{high}";
-    PacketsBefore "packets_before" "packets" Log1p 0.0..1e15 = "packets of the flow in earlier windows"
-        => "{observed} packets in earlier windows; usual {low}–{high}";
     InitiatorFlowsOpened "initiator_flows_opened" "flows" Log1p 0.0..1e9
         = "flows that the initiator opened in this window"
         => "its initiator opened {observed} connections in one window; usual {low}–{high}";
+    InitiatorSurge "initiator_surge" "1" Log1p 0.0..1e9
+        = "(1 + flows that the initiator opened in this window) / (1 + flows_opened_1h of its last host row, decayed to now); absent for a host without history"
+        => "its initiator opened {observed} times as many connections as it does over an hour; usual {low}–{high}";
     InitiatorPeers "initiator_peers" "hosts" Log1p 0.0..1e9
         = "distinct responders of flows that the initiator opened in this window"
         => "its initiator contacted {observed} hosts in one window; usual {low}–{high}";
@@ -140,6 +136,12 @@ features! {
     ResponderUnansweredShare "responder_unanswered_share" "1" Linear 0.0..1.0
         = "flows opened towards the responder that it left unanswered / all of them; absent without any"
         => "its responder left {observed} of the attempts unanswered; usual {low}–{high}";
+    TargetAttempts "target_attempts" "flows" Log1p 0.0..1e9
+        = "flows that the initiator opened to this responder, protocol and port in this window"
+        => "{observed} connections to the same service in one window; usual {low}–{high}";
+    TargetAttempts10m "target_attempts_10m" "flows/window" Log1p 0.0..1e9
+        = "target_attempts per window, exponentially weighted mean since the first, time constant 10 minutes"
+        => "{observed} connections a window to the same service over ten minutes; usual {low}–{high}";
     PeerFamiliarity "peer_familiarity" "1" Linear 0.0..1.0
         = "1 - exp(-w/8), w = windows (half-life 1 day) in which the initiator used this responder before"
         => "initiator knows this peer to {observed} (0: never seen); usual {low}–{high}";

@@ -2,7 +2,7 @@
 //! use vector registers. It must give bit for bit what [`Column`] gives for single values (a test compares them).
 
 use super::super::sum_of_squares;
-use super::{Column, EXCESS_LINEAR, clamp, compress, positive, signed_ln_1p};
+use super::{Column, ERROR_CAP, EXCESS_LINEAR, clamp, compress, positive, signed_ln_1p};
 
 /// Columns scaled together.
 const WIDE: usize = 8;
@@ -163,7 +163,9 @@ impl Eight {
             let present = if row[at].is_nan() { 0 } else { u32::MAX };
             let above = if error > 0.0 { u32::MAX } else { 0 };
             let counts = (self.less[at] & above) | (self.more[at] & !above);
-            sums[at] += f32::from_bits((error * error).to_bits() & counts & present);
+            let squared = error * error;
+            let squared = if squared < ERROR_CAP { squared } else { ERROR_CAP };
+            sums[at] += f32::from_bits(squared.to_bits() & counts & present);
         }
     }
 }

@@ -67,19 +67,16 @@ fn timing_of_evenly_spaced_packets() {
         near(flow_value(&rows, 0, column), MS);
     }
     near(flow_value(&rows, 0, C::IatCv), 0.0);
-    near(flow_value(&rows, 0, C::Age), 3.0 * MS / 1e3);
     let single = one_window(&[record(17, A, B, 0, [1, 0])]);
     assert!(flow_value(&single, 0, C::PacketRate).is_nan() && flow_value(&single, 0, C::IatMean).is_nan());
 }
 
 #[test]
-fn an_older_flow_knows_its_age_silence_and_packets() {
+fn an_older_flow_knows_its_silence() {
     let mut bench = Bench::new(100);
     bench.window(&[record(17, A, B, 0, [1, 1])]);
     let rows = bench.window(&[record(17, A, B, 2 * SECOND, [1, 0])]);
     near(flow_value(&rows, 0, C::SilenceBefore), 12.0 - MS / 1e3);
-    near(flow_value(&rows, 0, C::Age), 12.0);
-    near(flow_value(&rows, 0, C::PacketsBefore), 2.0);
     near(flow_value(&rows, 0, C::Answered), 1.0);
     near(flow_value(&rows, 0, C::InitiatorFlowsOpened), 0.0);
     near(flow_value(&rows, 0, C::IatMax), 12e3 - MS);
@@ -125,15 +122,32 @@ fn an_attempt_just_before_the_window_ends_is_not_judged() {
 }
 
 #[test]
-fn time_to_live_counts_only_as_change_within_a_direction() {
+fn fragments_count_as_a_share_of_the_packets() {
     let mut record = record(17, A, B, 0, [2, 2]);
-    let out = usize::from(record.first_half);
-    (record.half[out].ttl_min, record.half[out].ttl_max) = (60, 63);
-    (record.half[1 - out].ttl_min, record.half[1 - out].ttl_max) = (128, 128);
-    record.half[out].fragments = 1;
+    record.half[usize::from(record.first_half)].fragments = 1;
     let rows = one_window(&[record]);
-    near(flow_value(&rows, 0, C::TtlChange), 3.0);
     near(flow_value(&rows, 0, C::FragmentShare), 0.25);
+}
+
+#[test]
+fn attempts_on_one_service_add_up_and_stand_against_the_hour_before() {
+    let mut bench = Bench::new(100);
+    bench.window(&[attempt(A, B, 0, Answer::SynAck)]);
+    let attempts: Vec<_> = (0..8)
+        .map(|n| attempt((A.0, 41_000 + n), B, 0, Answer::SynAck))
+        .collect();
+    let rows = bench.window(&attempts);
+    for row in 0..8 {
+        near(flow_value(&rows, row, C::TargetAttempts), 8.0);
+        // One flow in the window before, none older: eight against one, each plus one.
+        near(flow_value(&rows, row, C::InitiatorSurge), 4.5);
+    }
+    // A share of 1 - exp(-1/60) for each window.
+    let gain = 1.0 - (-1.0f64 / 60.0).exp();
+    near(
+        flow_value(&rows, 0, C::TargetAttempts10m),
+        gain * (1.0 - gain) + gain * 8.0,
+    );
 }
 
 #[test]
