@@ -11,6 +11,13 @@ use crate::parse::Parsed;
 /// Inter-arrival times are counted in ticks of 1,024 ns: a shift instead of a division in the kernel.
 pub const TICK_NS: u64 = 1024;
 
+/// Ticks from one time to a later one: the difference of whole ticks since the clock's zero, so that the ticks of
+/// successive gaps add up to those of the whole.
+#[inline(always)]
+pub const fn ticks_between(from_ns: u64, to_ns: u64) -> u64 {
+    (to_ns / TICK_NS).saturating_sub(from_ns / TICK_NS)
+}
+
 /// TCP flag bits in the order of [`Half::flag_counts`] (RFC 9293, section 3.1).
 pub const TCP_FLAG_NAMES: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"];
 /// Index of FIN in [`Half::flag_counts`].
@@ -140,7 +147,8 @@ pub struct FlowRecord {
     pub first_ns: u64,
     /// Time of the last packet, monotonic nanoseconds.
     pub last_ns: u64,
-    /// Sum of squared inter-arrival times in ticks²; their plain sum is `last_ns - first_ns`.
+    /// Sum of squared inter-arrival times in ticks²; their plain sum is the ticks between `first_ns` and
+    /// `last_ns` (see [`ticks_between`]).
     pub iat_sumsq_ticks: u64,
     /// Shortest inter-arrival time in ticks; `u32::MAX` with fewer than two packets.
     pub iat_min_ticks: u32,
@@ -206,7 +214,9 @@ impl FlowRecord {
     pub fn update(&mut self, parsed: &Parsed, seen: &Sighting) {
         // A clock that steps back (another CPU's packet in a capture) must not wrap around.
         let gap = if seen.now_ns > self.last_ns {
-            (seen.now_ns - self.last_ns) / TICK_NS
+            // Between ticks of one clock: gaps so add up to the ticks from first to last packet, which is what their
+            // squares are compared with. Cutting each gap on its own would leave the sum of squares too small.
+            seen.now_ns / TICK_NS - self.last_ns / TICK_NS
         } else {
             0
         };

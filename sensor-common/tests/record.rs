@@ -5,7 +5,7 @@
 use bytemuck::Zeroable as _;
 use proptest::prelude::*;
 use sensor_common::{
-    flow::{FlowRecord, Half, Sighting, TICK_NS},
+    flow::{FlowRecord, Half, Sighting, TICK_NS, ticks_between},
     parse::Parsed,
 };
 
@@ -115,16 +115,19 @@ proptest! {
     fn inter_arrival_times_are_those_of_the_definition(gaps in prop::collection::vec(0u64..5_000_000_000, 1..60)) {
         let mut now_ns = 77_000;
         let mut packets = vec![(packet(0, 0x10, 54, 6), Sighting::packet(now_ns, 60))];
+        let mut ticks = Vec::new();
         for gap in &gaps {
+            ticks.push((now_ns + gap) / TICK_NS - now_ns / TICK_NS);
             now_ns += gap;
             packets.push((packet((gap & 1) as u8, 0x10, 54, 6), Sighting::packet(now_ns, 60)));
         }
         let record = record_of(packets);
-        let ticks: Vec<u64> = gaps.iter().map(|gap| gap / TICK_NS).collect();
         prop_assert_eq!(u64::from(record.iat_min_ticks), *ticks.iter().min().unwrap());
         prop_assert_eq!(u64::from(record.iat_max_ticks), *ticks.iter().max().unwrap());
         prop_assert_eq!(record.iat_sumsq_ticks, ticks.iter().map(|tick| tick * tick).sum::<u64>());
         prop_assert_eq!(record.last_ns - record.first_ns, gaps.iter().sum::<u64>());
+        // What the standard deviation rests on: sum and sum of squares are of the same numbers.
+        prop_assert_eq!(ticks_between(record.first_ns, record.last_ns), ticks.iter().sum::<u64>());
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::{self, Override, Settings, value::Value};
 mod config_command;
 mod evaluate;
 mod failure;
+mod flows;
 pub mod log;
 mod models;
 mod offline;
@@ -40,6 +41,7 @@ const EXAMPLES: &str = "Examples:
   sensor run -i eth0 -i 'veth*'        watch these, and matching ones that appear later
   sensor run --learn 2h --alerts -     learn for two hours, then print incidents as JSON lines
   sensor replay capture.pcap           the same over a recording, learning included
+  sensor flows x.pcap -o x.parquet     every flow and host of a recording, for pandas or DuckDB
   sensor config default > sensor.toml  a commented configuration file to start from
 
 Exit codes: 0 done, 1 failed while working, 2 wrong usage or configuration,
@@ -73,6 +75,9 @@ enum Command {
     /// Run captures through the whole pipeline: learn, detect, print incidents
     #[command(after_help = replay::EXAMPLES)]
     Replay(replay::Replay),
+    /// Write every row of the pipeline as Parquet, CSV or JSON lines
+    #[command(after_help = flows::EXAMPLES)]
+    Flows(flows::Flows),
     /// Learn a model from captures
     #[command(after_help = train::EXAMPLES)]
     Train(train::Train),
@@ -264,6 +269,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
             Ok(if report.complete() { 0 } else { exit::PRIVILEGE })
         }
         Command::Replay(command) => replay::run(&command, format),
+        Command::Flows(command) => flows::run(&command, format),
         Command::Train(command) => train::run(&command, format),
         Command::Evaluate(command) => evaluate::run(&command, format),
         Command::Config(command) => config_command::run(&command, format),

@@ -5,6 +5,7 @@
 //! next one. Generators are bounded in count and time and end within a second of [`stop::Stop::request`].
 
 pub mod agent;
+pub mod data;
 pub mod frames;
 pub mod generate;
 pub mod metrics;

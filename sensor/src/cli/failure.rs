@@ -2,8 +2,8 @@
 
 use super::exit;
 use crate::{
-    config, http::HttpError, labels::LabelError, metrics::MetricsError, model::ModelError, probe::ProbeError,
-    replay::ReplayError, sink::SinkError,
+    config, flows::FlowsError, http::HttpError, labels::LabelError, metrics::MetricsError, model::ModelError,
+    probe::ProbeError, replay::ReplayError, sink::SinkError,
 };
 
 /// Why a command ended, for the user, and its exit code.
@@ -44,6 +44,12 @@ impl From<ReplayError> for Failure {
             _ => exit::FAILED,
         };
         Self::new(code, cause.to_string())
+    }
+}
+
+impl From<FlowsError> for Failure {
+    fn from(cause: FlowsError) -> Self {
+        Self::new(cause.exit_code(), cause.to_string())
     }
 }
 

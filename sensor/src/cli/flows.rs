@@ -11,9 +11,9 @@ use crate::{
     features::{Extractor, RowKind},
     flows::{FlowWriter, FlowsError, Format, Origin, Selection, WindowRef},
     replay::{
-        Books, DEFAULT_SEED, Feed, ReplayError, Unwatched,
-        drive::{extractor_settings, feed_settings},
-        stream::stream,
+        Books, DEFAULT_SEED, Driven, Feed, ReplayError, Unwatched,
+        drive::{count, extractor_settings, feed_settings},
+        stream,
     },
 };
 
@@ -82,7 +82,7 @@ pub(super) fn run(flows: &Flows, format: Option<&String>) -> Result<u8, Failure>
         Unwatched,
         &mut |captures| bar.show(captures),
         &mut |closed, ()| {
-            books.count(&closed);
+            count(&mut books, &closed);
             let rows = extractor.rows(&closed.window);
             written = writer.write(&WindowRef {
                 rows: &rows,
@@ -105,11 +105,18 @@ pub(super) fn run(flows: &Flows, format: Option<&String>) -> Result<u8, Failure>
         Err(cause) if to_stdout && cause.is_broken_pipe() => return Ok(0),
         Err(cause) => return Err(cause.into()),
     };
-    books.end(&feed);
-    let report = captures.report();
-    offline::tell_books(&books, &report, began.elapsed().as_secs_f64());
+    let clock = feed.clock();
+    books.odd_times = [clock.disordered, clock.set_back, clock.skipped];
+    books.packets = feed.packets();
+    let driven = Driven {
+        books,
+        report: captures.report(),
+        unlearned: None,
+        model: None,
+    };
+    offline::tell_books(&driven, began.elapsed().as_secs_f64());
     eprintln!("{rows} rows written to {}", target_name(flows, to_stdout));
-    Ok(offline::code(&report))
+    Ok(offline::code(&driven.report))
 }
 
 fn target_name(flows: &Flows, to_stdout: bool) -> String {
@@ -123,7 +130,11 @@ fn target_name(flows: &Flows, to_stdout: bool) -> String {
 fn writer(flows: &Flows, window_ns: u64, to_stdout: bool) -> Result<FlowWriter, FlowsError> {
     let origin = Origin {
         window_ns,
-        inputs: flows.captures.iter().map(|path| path.display().to_string()).collect(),
+        inputs: flows
+            .captures
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect(),
     };
     let selection = match flows.rows {
         Kind::Flow => Selection::Only(RowKind::Flow),
@@ -131,7 +142,13 @@ fn writer(flows: &Flows, window_ns: u64, to_stdout: bool) -> Result<FlowWriter, 
         Kind::All => Selection::All,
     };
     if to_stdout {
-        FlowWriter::stream("standard output", std::io::stdout(), Format::JsonLines, &origin, selection)
+        FlowWriter::stream(
+            "standard output",
+            std::io::stdout(),
+            Format::JsonLines,
+            &origin,
+            selection,
+        )
     } else {
         FlowWriter::create(&flows.output, &origin, selection)
     }

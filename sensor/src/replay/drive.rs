@@ -152,7 +152,8 @@ fn step<N>(
     Ok(())
 }
 
-fn count(books: &mut Books, closed: &ClosedWindow) {
+/// Adds a window to the books.
+pub fn count(books: &mut Books, closed: &ClosedWindow) {
     let window = &closed.window;
     if books.windows == 0 {
         books.first_ns = u64::try_from(closed.wall_start_ns).unwrap_or(0);

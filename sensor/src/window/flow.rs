@@ -1,7 +1,7 @@
 //! One flow in one window: the sum of all its records, in counters that cannot overflow within a window.
 //! Everything here must be independent of the order in which records arrive.
 
-use sensor_common::flow::{FIN, FlowKey, FlowRecord, Half, NET_ARP, RST, SYN, TICK_NS};
+use sensor_common::flow::{FIN, FlowKey, FlowRecord, Half, NET_ARP, RST, SYN, TICK_NS, ticks_between};
 
 use super::spans::Spans;
 
@@ -224,13 +224,13 @@ impl Building {
         let gaps = u64::from(record.half[0].packets) + u64::from(record.half[1].packets);
         if gaps > 1 {
             flow.iat_count += gaps - 1;
-            flow.iat_sum_ticks += record.last_ns.saturating_sub(record.first_ns) / TICK_NS;
+            flow.iat_sum_ticks += ticks_between(record.first_ns, record.last_ns);
             flow.iat_sumsq_ticks = flow.iat_sumsq_ticks.saturating_add(record.iat_sumsq_ticks);
             flow.iat_min_ticks = flow.iat_min_ticks.min(record.iat_min_ticks);
             flow.iat_max_ticks = flow.iat_max_ticks.max(record.iat_max_ticks);
         }
-        if let Some(gap_ns) = self.spans.add(record.first_ns, record.last_ns) {
-            count_gap(flow, gap_ns);
+        if let Some((from_ns, to_ns)) = self.spans.add(record.first_ns, record.last_ns) {
+            count_gap(flow, from_ns, to_ns);
         }
         if record.key.proto == TCP && record.key.network() != NET_ARP {
             self.add_tcp(record);
@@ -308,12 +308,12 @@ impl Building {
     /// The finished flow: gaps between its spans, and to `prior_last_ns` (0: none), are counted.
     pub(super) fn finish(&self, prior_last_ns: u64) -> Flow {
         let mut flow = self.flow;
-        for gap_ns in self.spans.gaps() {
-            count_gap(&mut flow, gap_ns);
+        for (from_ns, to_ns) in self.spans.gaps() {
+            count_gap(&mut flow, from_ns, to_ns);
         }
         if prior_last_ns != 0 && prior_last_ns < flow.first_ns {
-            let gap_ns = flow.first_ns - prior_last_ns;
-            count_gap(&mut flow, gap_ns);
+            let first_ns = flow.first_ns;
+            count_gap(&mut flow, prior_last_ns, first_ns);
         }
         flow
     }
@@ -322,8 +322,8 @@ impl Building {
 // A flow in the open window costs this much beside its life.
 const _: () = assert!(size_of::<Building>() <= 416);
 
-fn count_gap(flow: &mut Flow, gap_ns: u64) {
-    let ticks = u32::try_from(gap_ns / TICK_NS).unwrap_or(u32::MAX);
+fn count_gap(flow: &mut Flow, from_ns: u64, to_ns: u64) {
+    let ticks = u32::try_from(ticks_between(from_ns, to_ns)).unwrap_or(u32::MAX);
     flow.iat_count += 1;
     flow.iat_sum_ticks += u64::from(ticks);
     flow.iat_sumsq_ticks = flow

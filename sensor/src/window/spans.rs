@@ -13,8 +13,9 @@ pub(super) struct Spans {
 }
 
 impl Spans {
-    /// Adds a span, joining it with those it overlaps. Returns a gap that had to be closed for want of room.
-    pub(super) fn add(&mut self, first_ns: u64, last_ns: u64) -> Option<u64> {
+    /// Adds a span, joining it with those it overlaps. Returns a gap (its two ends) that had to be closed for want of
+    /// room.
+    pub(super) fn add(&mut self, first_ns: u64, last_ns: u64) -> Option<(u64, u64)> {
         let mut joined = (first_ns, last_ns.max(first_ns));
         let mut all = [(0, 0); MAX_SPANS + 1];
         let mut len = 0;
@@ -41,9 +42,9 @@ impl Spans {
         closed
     }
 
-    /// Gaps between the spans, ascending in time.
-    pub(super) fn gaps(&self) -> impl Iterator<Item = u64> + '_ {
-        self.as_slice().windows(2).map(|pair| pair[1].0 - pair[0].1)
+    /// Both ends of each gap between the spans, ascending in time.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.as_slice().windows(2).map(|pair| (pair[0].1, pair[1].0))
     }
 
     fn as_slice(&self) -> &[(u64, u64)] {
@@ -51,11 +52,11 @@ impl Spans {
     }
 }
 
-/// Joins the two neighbours with the smallest gap and moves the rest up. Returns the gap.
-fn close_smallest_gap(spans: &mut [(u64, u64); MAX_SPANS + 1]) -> u64 {
+/// Joins the two neighbours with the smallest gap and moves the rest up. Returns the ends of the gap.
+fn close_smallest_gap(spans: &mut [(u64, u64); MAX_SPANS + 1]) -> (u64, u64) {
     let gap = |index: usize| spans[index + 1].0 - spans[index].1;
     let at = (0..MAX_SPANS).min_by_key(|&index| gap(index)).unwrap_or(0);
-    let closed = gap(at);
+    let closed = (spans[at].1, spans[at + 1].0);
     spans[at].1 = spans[at + 1].1;
     spans.copy_within(at + 2.., at + 1);
     closed
@@ -76,7 +77,7 @@ mod tests {
     #[test]
     fn gaps_are_between_disjoint_spans_in_any_order() {
         for list in [[(10, 20), (30, 40), (50, 60)], [(50, 60), (10, 20), (30, 40)]] {
-            assert_eq!(spans(&list).gaps().collect::<Vec<_>>(), [10, 10]);
+            assert_eq!(spans(&list).gaps().collect::<Vec<_>>(), [(20, 30), (40, 50)]);
         }
     }
 
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn the_fifth_span_closes_the_smallest_gap_and_reports_it() {
         let mut spans = spans(&[(0, 10), (20, 30), (33, 40), (60, 70)]);
-        assert_eq!(spans.add(100, 110), Some(3));
-        assert_eq!(spans.gaps().collect::<Vec<_>>(), [10, 20, 30]);
+        assert_eq!(spans.add(100, 110), Some((30, 33)));
+        assert_eq!(spans.gaps().collect::<Vec<_>>(), [(10, 20), (40, 60), (70, 100)]);
     }
 }
