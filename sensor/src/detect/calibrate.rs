@@ -19,6 +19,8 @@ const MIN_FAMILY_ROWS: usize = 200;
 /// A family's normaliser is at least this share of the pooled one: a very regular family must not cry at its first
 /// small irregularity.
 const MIN_NORMALISER_SHARE: f32 = 0.2;
+/// Least normaliser: scores come in units of their detectors' scale, below which nothing is unusual.
+const MIN_NORMALISER: f32 = 1.0;
 /// Rows of one unit that count for a family's distribution: a scan while learning is one unit with many rows.
 const MAX_UNIT_ROWS: usize = 32;
 /// At most this share of calibration units may be set aside as foreign (an attack during learning).
@@ -258,7 +260,7 @@ impl Group {
         ];
         Self {
             name: name.to_owned(),
-            normaliser: tail.quantile(0.9).max(floor).max(1e-3),
+            normaliser: tail.quantile(0.9).max(floor).max(MIN_NORMALISER),
             quantiles,
             tail,
         }

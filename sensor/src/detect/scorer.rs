@@ -67,6 +67,9 @@ const FOREST_NORM_SHARE: f64 = 0.99;
 /// A family's scale is at least this share of that of all rows: a very regular family must not cry at its first small
 /// irregularity.
 const MIN_NORM_SHARE: f32 = 0.2;
+/// A scale is at least what a row scores of which one feature is this many robust spreads off: a host as regular as a
+/// clock must not alarm at its first small irregularity.
+const LEAST_SPREADS: f32 = 2.0;
 /// A forest's scale is at least this: one vote in ten.
 const MIN_FOREST_NORM: f32 = 0.1;
 /// Families with fewer rows use the scale of all rows.
@@ -114,11 +117,19 @@ pub struct Member {
 }
 
 impl Member {
-    /// Fits the scale to the scores of ordinary rows that the detector was not trained on.
-    pub fn fit(detector: Detector, scores: &[f32], families: &[u8], family_count: usize) -> Self {
+    /// Fits the scale to the scores of ordinary rows that the detector was not trained on. `active` is the number of
+    /// features that vary.
+    pub fn fit(
+        detector: Detector,
+        scores: &[f32],
+        families: &[u8],
+        family_count: usize,
+        active: usize,
+    ) -> Self {
         let (share, least) = match detector {
             Detector::Forest(_) => (FOREST_NORM_SHARE, MIN_FOREST_NORM),
-            _ => (NORM_SHARE, 1e-3),
+            // Scores are roots of means over the active features.
+            _ => (NORM_SHARE, LEAST_SPREADS / (active.max(1) as f32).sqrt()),
         };
         let at = |mut scores: Vec<f32>| {
             scores.sort_unstable_by(f32::total_cmp);
@@ -126,7 +137,10 @@ impl Member {
         };
         let all = at(scores.to_vec()).max(least);
         let norms = (0..family_count).map(|family| {
-            let own = scores.iter().zip(families).filter(|(_, of)| usize::from(**of) == family);
+            let own = scores
+                .iter()
+                .zip(families)
+                .filter(|(_, of)| usize::from(**of) == family);
             let own: Vec<f32> = own.map(|(score, _)| *score).collect();
             if own.len() < MIN_FAMILY_ROWS {
                 all
@@ -172,8 +186,7 @@ impl Scorer {
         })
     }
 
-    /// Scores rows: `scores` is cleared and gets one per row. A single detector's own score, or the mean of all in units
-    /// of their scale.
+    /// Scores rows: `scores` is cleared and gets one per row, the mean of all detectors in units of their scale.
     ///
     /// # Errors
     /// If the width does not fit a detector.
@@ -184,9 +197,6 @@ impl Scorer {
         scores: &mut Vec<f32>,
     ) -> candle_core::Result<()> {
         scores.clear();
-        if let [member] = self.members.as_slice() {
-            return member.detector.score(values, scores);
-        }
         let mut own = Vec::new();
         let part = 1.0 / self.members.len().max(1) as f32;
         for member in &self.members {

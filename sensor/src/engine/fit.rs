@@ -75,7 +75,14 @@ impl Fit {
         let mut scores = Vec::new();
         for detector in detectors {
             detector.score(&calibration, &mut scores)?;
-            members.push(Member::fit(detector, &scores, &families, Family::ALL.len()));
+            let active = scaler.active();
+            members.push(Member::fit(
+                detector,
+                &scores,
+                &families,
+                Family::ALL.len(),
+                active,
+            ));
         }
         let dropped = kept.kind.features().iter().zip(scaler.columns());
         let dropped = dropped.filter(|(_, column)| !column.active);

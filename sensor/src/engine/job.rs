@@ -53,7 +53,9 @@ pub enum TrainError {
         source: candle_core::Error,
     },
     /// A detector that learns from labels has none.
-    #[error("no labelled rows to learn from: a forest needs --labels that name malicious packets of the inputs")]
+    #[error(
+        "no labelled rows to learn from: a forest needs --labels that name malicious packets of the inputs"
+    )]
     NoLabels,
     /// Clusters could not be fitted.
     #[error(transparent)]

@@ -273,7 +273,9 @@ fn read_scorer(
         })
     };
     if kinds.is_empty() || kinds.contains(&DetectorKind::Ensemble) {
-        return Err(broken("the manifest names no detectors for these rows".to_owned()));
+        return Err(broken(
+            "the manifest names no detectors for these rows".to_owned(),
+        ));
     }
     let mut members = Vec::new();
     for kind in kinds {

@@ -7,8 +7,8 @@ use crate::detect::autoencoder::Autoencoder;
 use crate::detect::kmeans::KMeans;
 use crate::detect::network::{Layer, Network, shapes};
 use crate::detect::scaler::Scaler;
-use crate::detect::scorer::{Detector, DetectorKind};
 use crate::detect::scorer::Scorer;
+use crate::detect::scorer::{Detector, DetectorKind};
 
 /// One array of 32-bit floats.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,11 @@ pub(super) fn of_scorer(scorer: &Scorer) -> candle_core::Result<Vec<Array>> {
                 let (width, clusters) = (detector.width(), detector.clusters());
                 let centroids = detector.centroids().to_vec();
                 arrays.push(Array::new("kmeans.centroids", &[clusters, width], centroids));
-                arrays.push(Array::new("kmeans.spreads", &[clusters], detector.spreads().to_vec()));
+                arrays.push(Array::new(
+                    "kmeans.spreads",
+                    &[clusters],
+                    detector.spreads().to_vec(),
+                ));
             }
             Detector::Forest(_) => {}
         }
@@ -90,7 +94,8 @@ pub(super) fn to_detector<E>(
                 let tensor = |part: &str, dims: &[usize]| {
                     let expected: Vec<Option<usize>> = dims.iter().copied().map(Some).collect();
                     let array = read(&format!("autoencoder.layer{index}.{part}"), &expected)?;
-                    Tensor::from_vec(array.values, dims, &Device::Cpu).map_err(|error| broken(error.to_string()))
+                    Tensor::from_vec(array.values, dims, &Device::Cpu)
+                        .map_err(|error| broken(error.to_string()))
                 };
                 layers.push(Layer {
                     weight: tensor("weight", &[inputs, outputs])?,
