@@ -8,6 +8,7 @@
 //! - [`autoencoder`]: scaler and network together: batch scores and per-feature explanations.
 //! - [`kmeans`], [`forest`]: the other detectors.
 //! - [`scorer`]: the detectors of a model as one score.
+//! - [`persistence`]: evidence that adds up over windows.
 //! - [`tail`]: conformal p-values and the generalised Pareto tail.
 //! - [`calibrate`]: families of traffic, alarm units and the alarm budget.
 
@@ -16,6 +17,7 @@ pub mod calibrate;
 pub mod forest;
 pub mod kmeans;
 pub mod network;
+pub mod persistence;
 pub mod scaler;
 pub mod scorer;
 pub mod tail;

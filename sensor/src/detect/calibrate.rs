@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::persistence::Persistence;
 use super::tail::{PValue, Tail};
 
 /// Families with fewer calibration rows than this use the pooled distribution of their kind.
@@ -25,6 +26,9 @@ const MIN_NORMALISER: f32 = 1.0;
 const MAX_UNIT_ROWS: usize = 32;
 /// At most this share of calibration units may be set aside as foreign (an attack during learning).
 const MAX_FOREIGN_SHARE: f64 = 0.05;
+/// What comes back in more than this many of this many equal stretches of learning is not foreign.
+const FOREIGN_STRETCHES: usize = 3;
+const STRETCHES: usize = 10;
 /// No threshold below this many times the 90 % quantile of rows.
 const MIN_THRESHOLD: f64 = 1.5;
 /// Where the data do not reach the rate asked for, no threshold below `MIN_THRESHOLD + PRIOR / √n` for n units. What
@@ -42,8 +46,12 @@ pub struct ScoredRow {
     pub family: usize,
     /// The pool (kind of row) that the family belongs to.
     pub pool: usize,
-    /// Alarm unit; rows of the same host and window share it.
+    /// Alarm unit; rows of the same host and window share it, and units are numbered in the order of time.
     pub unit: u32,
+    /// Window of the unit.
+    pub window: u32,
+    /// Number of the host, the same in all windows.
+    pub host: u32,
     /// Score.
     pub score: f32,
 }
@@ -70,6 +78,8 @@ pub struct Calibration {
     pub pools: Vec<Group>,
     /// By pool index: strength of the strongest row of each calibration unit.
     pub units: Vec<Tail>,
+    /// Evidence that adds up over a host's windows, at each calibration unit (see [`persistence`](super::persistence)).
+    pub persistence: Tail,
     /// Calibration units set aside as foreign.
     pub foreign_units: u64,
     /// Alarm units in a window on average, over all of learning.
@@ -139,22 +149,53 @@ impl Calibration {
             families,
             pools,
             units: Vec::new(),
+            persistence: Tail::fit(Vec::new()),
             foreign_units: 0,
             units_per_window: units_per_window as f32,
             window_ns,
         };
+        let mut units = Vec::new();
         for pool in 0..pool_names.len() {
-            let of_pool = rows.iter().filter(|row| row.pool == pool);
-            let mut strongest: Vec<(u32, f32)> = of_pool
-                .map(|row| (row.unit, calibration.strength(row.family, pool, row.score)))
-                .collect();
-            strongest.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
-            strongest.dedup_by_key(|(unit, _)| *unit);
-            let mut strengths: Vec<f32> = strongest.into_iter().map(|(_, strength)| strength).collect();
-            calibration.foreign_units += set_foreign_aside(&mut strengths);
+            let mut strongest = calibration.strongest(rows, pool);
+            units.extend(strongest.iter().map(|unit| (pool, *unit)));
+            calibration.foreign_units += set_foreign_aside(&mut strongest);
+            let strengths = strongest.into_iter().map(|unit| unit.strength).collect();
             calibration.units.push(Tail::fit(strengths));
         }
+        calibration.persistence = Tail::fit(calibration.evidence(&units));
         calibration
+    }
+
+    /// The strongest row of each unit of a pool, in the order of units.
+    fn strongest(&self, rows: &[ScoredRow], pool: usize) -> Vec<Unit> {
+        let of_pool = rows.iter().filter(|row| row.pool == pool);
+        let mut units: Vec<Unit> = of_pool
+            .map(|row| Unit {
+                number: row.unit,
+                window: row.window,
+                host: row.host,
+                strength: self.strength(row.family, pool, row.score),
+            })
+            .collect();
+        units.sort_unstable_by(|a, b| a.number.cmp(&b.number).then(b.strength.total_cmp(&a.strength)));
+        units.dedup_by_key(|unit| unit.number);
+        units
+    }
+
+    /// The persistence of each calibration unit, as the detector would have summed it.
+    fn evidence(&self, units: &[(usize, Unit)]) -> Vec<f32> {
+        // The least p-value of all pools, by window and host.
+        let mut least: BTreeMap<(u32, u32), f64> = BTreeMap::new();
+        for (pool, unit) in units {
+            let p_value = self.unit_p_value(*pool, unit.strength).value;
+            let held = least.entry((unit.window, unit.host)).or_insert(1.0);
+            *held = held.min(p_value);
+        }
+        let mut hosts: BTreeMap<u32, Persistence> = BTreeMap::new();
+        let one = |((window, host), p_value): ((u32, u32), f64)| {
+            hosts.entry(host).or_default().add(window, p_value)
+        };
+        least.into_iter().map(one).collect()
     }
 
     fn group(&self, family: usize, pool: usize) -> Option<&Group> {
@@ -196,11 +237,13 @@ impl Calibration {
         }
     }
 
-    /// The thresholds, by pool, that spend `alarm_budget_per_day` on ordinary traffic.
+    /// The thresholds, by pool, that spend `alarm_budget_per_day` on ordinary traffic; the last is that of evidence over
+    /// many windows.
     pub fn thresholds(&self, alarm_budget_per_day: f64) -> Vec<Threshold> {
-        let share = alarm_budget_per_day / self.units.len().max(1) as f64;
+        let share = alarm_budget_per_day / (self.units.len() + 1) as f64;
         self.units
             .iter()
+            .chain([&self.persistence])
             .map(|units| self.threshold(units, share))
             .collect()
     }
@@ -243,6 +286,8 @@ impl Calibration {
                 && group.tail.n > 0
         }) && self.units.len() == self.pools.len()
             && self.units.iter().all(|units| units.is_sound() && units.n > 0)
+            && self.persistence.is_sound()
+            && self.persistence.n > 0
             && self.units_per_window.is_finite()
             && self.units_per_window > 0.0
             && self.window_ns > 0
@@ -267,19 +312,55 @@ impl Group {
     }
 }
 
+/// One alarm unit of the calibration.
+#[derive(Clone, Copy, Debug)]
+struct Unit {
+    number: u32,
+    window: u32,
+    host: u32,
+    strength: f32,
+}
+
 /// Drops units that stand so far off the others that they are another kind of thing (an attack while learning), at
 /// most [`MAX_FOREIGN_SHARE`] of them: above five times the 90 % quantile and, on a log scale, above the upper quartile
-/// by two and a half times the distance of the quartiles. Returns how many.
-fn set_foreign_aside(strengths: &mut Vec<f32>) -> u64 {
+/// by two and a half times the distance of the quartiles. What keeps coming back all over the time of learning is no
+/// attack but rare and ordinary, and stays. Returns how many.
+fn set_foreign_aside(units: &mut Vec<Unit>) -> u64 {
+    let mut strengths: Vec<f32> = units.iter().map(|unit| unit.strength).collect();
     strengths.sort_unstable_by(f32::total_cmp);
-    let at = |share: f64| super::quantile(strengths, share).max(1e-6);
+    let at = |share: f64| super::quantile(&strengths, share).max(1e-6);
     let (lower, upper) = (at(0.25).ln(), at(0.75).ln());
     let fence = (upper + 2.5 * (upper - lower)).exp().max(5.0 * at(0.9));
     let foreign = strengths.len() - strengths.partition_point(|strength| *strength <= fence);
     let most = (strengths.len() as f64 * MAX_FOREIGN_SHARE).floor() as usize;
+    if foreign == 0 || comes_back(units, fence) {
+        return 0;
+    }
     let dropped = foreign.min(most);
-    strengths.truncate(strengths.len() - dropped);
-    dropped as u64
+    let last = strengths.len() - dropped;
+    let Some(limit) = last.checked_sub(1).and_then(|index| strengths.get(index)) else {
+        return 0;
+    };
+    let before = units.len();
+    units.retain(|unit| unit.strength <= *limit);
+    (before - units.len()) as u64
+}
+
+/// Whether units above `fence` are found in more than [`FOREIGN_STRETCHES`] of [`STRETCHES`] equal stretches of time.
+fn comes_back(units: &[Unit], fence: f32) -> bool {
+    let windows = || units.iter().map(|unit| unit.window);
+    let (Some(first), Some(last)) = (windows().min(), windows().max()) else {
+        return false;
+    };
+    let length = u64::from(last - first) + 1;
+    let mut seen = [false; STRETCHES];
+    for unit in units.iter().filter(|unit| unit.strength > fence) {
+        let stretch = u64::from(unit.window - first) * STRETCHES as u64 / length;
+        if let Some(seen) = seen.get_mut(stretch as usize) {
+            *seen = true;
+        }
+    }
+    seen.iter().filter(|seen| **seen).count() > FOREIGN_STRETCHES
 }
 
 #[cfg(test)]

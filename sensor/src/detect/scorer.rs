@@ -67,9 +67,9 @@ const FOREST_NORM_SHARE: f64 = 0.99;
 /// A family's scale is at least this share of that of all rows: a very regular family must not cry at its first small
 /// irregularity.
 const MIN_NORM_SHARE: f32 = 0.2;
-/// A scale is at least what a row scores of which one feature is this many robust spreads off: a host as regular as a
+/// A scale is at least what a row scores of which one feature is this many robust spreads off (a root of a mean): a host as regular as a
 /// clock must not alarm at its first small irregularity.
-const LEAST_SPREADS: f32 = 2.0;
+const LEAST_SPREADS: f32 = 1.0;
 /// A forest's scale is at least this: one vote in ten.
 const MIN_FOREST_NORM: f32 = 0.1;
 /// Families with fewer rows use the scale of all rows.

@@ -110,6 +110,8 @@ impl Fit {
                     family: usize::from(place.family),
                     pool,
                     unit: place.unit,
+                    window: place.window,
+                    host: place.host,
                     score: *score,
                 }),
         );
