@@ -151,7 +151,9 @@ mod tests {
         let mut contacts = Contacts::new(16, 10 * SECOND);
         let mut rhythm = None;
         for s in times_s {
-            rhythm = contacts.touch(5, Some((s * 1e9) as u64), 1, (s / 10.0) as u32).rhythm;
+            rhythm = contacts
+                .touch(5, Some((s * 1e9) as u64), 1, (s / 10.0) as u32)
+                .rhythm;
         }
         rhythm.map(|rhythm| rhythm.regularity)
     }
