@@ -7,11 +7,13 @@
 //! - [`train`]: trimmed, early-stopped, reproducible training.
 //! - [`autoencoder`]: scaler and network together: batch scores and per-feature explanations.
 //! - [`kmeans`]: the distance to the nearest of the groups that training rows fall into.
+//! - [`forest`]: classes of attacks, where labels exist.
 //! - [`tail`]: conformal p-values and the generalised Pareto tail.
 //! - [`calibrate`]: families of traffic, alarm units and the alarm budget.
 
 pub mod autoencoder;
 pub mod calibrate;
+pub mod forest;
 pub mod kmeans;
 pub mod network;
 pub mod scaler;
