@@ -285,7 +285,12 @@ mod tests {
         let mapped = |last| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, last];
         let key = |host, port| {
             let zero: FlowKey = bytemuck::Zeroable::zeroed();
-            FlowKey { addr: [mapped(1), mapped(host)], port: [port, 5000], proto: 6, ..zero }
+            FlowKey {
+                addr: [mapped(1), mapped(host)],
+                port: [port, 5000],
+                proto: 6,
+                ..zero
+            }
         };
         let of = |start: u64, end: u64, key| labels.of_flow(start * 1_000_000_000, end * 1_000_000_000, &key);
         assert_eq!(of(0, 10, key(7, 80)), None);

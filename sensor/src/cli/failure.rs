@@ -2,8 +2,15 @@
 
 use super::exit;
 use crate::{
-    config, flows::FlowsError, http::HttpError, labels::LabelError, metrics::MetricsError, model::ModelError,
-    probe::ProbeError, replay::{ReplayError, stored::StoredError}, sink::SinkError,
+    config,
+    flows::FlowsError,
+    http::HttpError,
+    labels::LabelError,
+    metrics::MetricsError,
+    model::ModelError,
+    probe::ProbeError,
+    replay::{ReplayError, stored::StoredError},
+    sink::SinkError,
 };
 
 /// Why a command ended, for the user, and its exit code.

@@ -92,7 +92,9 @@ fn is_flow_file(path: &Path) -> bool {
     };
     let start = start.get(..count).unwrap_or_default();
     let header = columns().first().map_or("", |column| column.name.as_ref());
-    start.starts_with(b"PAR1") || start.starts_with(b"{") || start.starts_with(format!("{header},").as_bytes())
+    start.starts_with(b"PAR1")
+        || start.starts_with(b"{")
+        || start.starts_with(format!("{header},").as_bytes())
 }
 
 /// Gives all windows of all files to `each`, in order of time; `window_ns` is the configured length. Interfaces are
