@@ -12,7 +12,7 @@ use super::{
 use crate::{
     alert::rfc3339,
     evaluate::{
-        detail::{BIN_RANGE, BINS, Cell, LEAST_FPR, Xy},
+        detail::{BIN_RANGE, BINS, LEAST_FPR, Xy},
         run::Evaluated,
         summary::{model_name, number},
     },
@@ -169,15 +169,13 @@ pub(super) fn timeline(model: &Evaluated) -> String {
         let span = (after(event.start_ns), after(event.end_ns));
         plot.rectangle(span, (-1.0, high), 2.0, "band", &title);
     }
-    // Malicious first where it is the stronger one, so that neither hides the other.
-    let strongest: [(fn(&Cell) -> f32, &str); 2] =
-        [(|cell| cell.malicious, "bad"), (|cell| cell.benign, "benign")];
     for cell in cells {
         let span = (after(cell.start_ns), after(cell.end_ns));
-        for (strength, class) in strongest {
-            if strength(cell) > 0.1 {
-                plot.rectangle(span, (-1.0, logarithm(strength(cell))), 0.8, class, "");
-            }
+        // The taller bar first, so that neither hides the other.
+        let mut bars = [(cell.malicious, "bad"), (cell.benign, "benign")];
+        bars.sort_by(|a, b| b.0.total_cmp(&a.0));
+        for (strength, class) in bars.iter().filter(|(strength, _)| *strength > 0.1) {
+            plot.rectangle(span, (-1.0, logarithm(*strength)), 0.8, class, "");
         }
     }
     plot.horizontal(model.figures.threshold.max(1e-9).log10(), "threshold");
