@@ -156,7 +156,7 @@ fn act(action: Action) -> Result<bool> {
                 Some(binary) => binary,
                 None => build()?,
             };
-            eval::run(binary, &data).map(|()| true)
+            eval::run(binary, &data)
         }
         Action::Bench {
             name: Bench::Daemon, ..

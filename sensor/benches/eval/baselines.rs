@@ -93,7 +93,7 @@ fn judge(name: &str, score: Score<'_>, lessons: &Set, trial: &Set, fpr: f64) -> 
         .map(|(row, score)| ScoredRow {
             score: *score,
             label: row.label,
-            alarm: *score > own,
+            alarm: *score >= own,
         })
         .collect();
     let (events, alone) = (events(trial, &scores, own), incidents(trial, &scores, own));
@@ -117,12 +117,12 @@ fn judge(name: &str, score: Score<'_>, lessons: &Set, trial: &Set, fpr: f64) -> 
     value
 }
 
-/// The lowest score that at most this share of benign rows is above.
+/// The lowest score that at most this share of benign rows reaches.
 fn threshold_at(rows: &[ScoredRow], fpr: f64) -> f32 {
     let curves = Curves::of(rows.iter().map(|row| (row.score, row.label.is_some())));
     let most = fpr * curves.negatives as f64;
-    let above = curves.points.iter().find(|point| point.fp as f64 > most);
-    above.map_or(f32::NEG_INFINITY, |point| point.score)
+    let below = curves.points.iter().take_while(|point| point.fp as f64 <= most);
+    below.last().map_or(f32::INFINITY, |point| point.score)
 }
 
 /// Stretches of each label's activity; found by the first of its rows above the threshold.
@@ -152,7 +152,7 @@ fn events(trial: &Set, scores: &[f32], threshold: f32) -> Vec<Verdict> {
         };
         if let Some(event) = events.get_mut(place) {
             event.end_ns = row.at_ns;
-            if *score > threshold && event.delay_ns.is_none() {
+            if *score >= threshold && event.delay_ns.is_none() {
                 event.delay_ns = Some(row.at_ns - event.start_ns);
             }
         }
@@ -165,7 +165,7 @@ fn incidents(trial: &Set, scores: &[f32], threshold: f32) -> u64 {
     let mut last: BTreeMap<(usize, [u8; 16]), u64> = BTreeMap::new();
     let mut count = 0;
     for (row, score) in trial.rows.iter().zip(scores) {
-        if row.label.is_some() || *score <= threshold {
+        if row.label.is_some() || *score < threshold {
             continue;
         }
         let before = last.insert((row.capture, row.initiator), row.at_ns);

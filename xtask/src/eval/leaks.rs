@@ -9,7 +9,34 @@ use super::labelled::list;
 use super::table::{Report, number};
 
 /// Feature, and why it is or is not a leak of the recording.
-const JUDGED: [(&str, &str); 0] = [];
+const JUDGED: [(&str, &str); 13] = [
+    ("packets_out", VOLUME),
+    ("packets_in", VOLUME),
+    ("bytes_out", VOLUME),
+    ("bytes_in", VOLUME),
+    ("payload_share", VOLUME),
+    ("len_mean_out", VOLUME),
+    ("len_std_out", VOLUME),
+    ("len_max", VOLUME),
+    ("duration", VOLUME),
+    (
+        "ack_share",
+        "behaviour: one long conversation has other shares of flags than a poll of a few packets; no mark of the recording",
+    ),
+    (
+        "psh_share",
+        "behaviour: one long conversation has other shares of flags than a poll of a few packets; no mark of the recording",
+    ),
+    (
+        "target_attempts",
+        "behaviour: the attacker opens one connection where the polling opens them again and again; with this few rows it may also be chance",
+    ),
+    (
+        "target_attempts_10m",
+        "behaviour: the attacker opens one connection where the polling opens them again and again; with this few rows it may also be chance",
+    ),
+];
+const VOLUME: &str = "behaviour: the laboratory polls with conversations of constant size, and any other use of the protocol differs from them";
 
 /// Adds what was found in a data set.
 pub(super) fn add(data: &str, found: &Value, report: &mut Report) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::labelled::{Set, found_per_label, list, or_none};
+use super::labelled::{Set, found_per_label, list};
 use super::table::{Report, number, share, summaries};
 use super::tools::{Replay, Tools, UNSUPERVISED, join_labels, text};
 
@@ -65,7 +65,7 @@ pub(super) fn run(tools: &Tools, report: &mut Report) -> Result<()> {
     }
     report.part("Simulated attacks, each in its own capture", &table);
     report.part("Harmless surprises: incidents", &surprises);
-    report.part("Harmless surprises: those incidents", or_none(&told));
+    report.aside("Harmless surprises: those incidents", &told);
     Ok(())
 }
 

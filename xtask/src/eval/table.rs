@@ -6,12 +6,14 @@ use serde_json::Value;
 
 use super::tools::BUDGET;
 
-/// Everything that is printed, and remarks that are not part of a table.
+/// Everything that is printed; and what is only for whoever works on detection, because it names hosts of captures that
+/// may not be copied.
 #[derive(Default)]
 pub(super) struct Report {
     main: String,
     /// Further tables, in order.
     parts: Vec<String>,
+    asides: String,
 }
 
 const HEAD: &str = "\
@@ -35,7 +37,18 @@ impl Report {
         self.parts.push(part);
     }
 
-    /// All of it.
+    /// What must not go into a document.
+    pub(super) fn aside(&mut self, title: &str, text: &str) {
+        let text = if text.is_empty() { "None.\n" } else { text };
+        let _ = write!(self.asides, "### {title}\n\n{text}\n");
+    }
+
+    /// All asides.
+    pub(super) fn asides(&self) -> &str {
+        &self.asides
+    }
+
+    /// All but the asides.
     pub(super) fn text(&self) -> String {
         let mut text = format!("### Labelled captures\n\n{HEAD}{}", self.main);
         for part in &self.parts {

@@ -19,10 +19,13 @@ pub(super) const UNSUPERVISED: [&str; 3] = ["autoencoder", "kmeans", "ensemble"]
 const SEED: &str = "1";
 
 /// Programs and places of one run.
+#[derive(Clone)]
 pub(super) struct Tools {
     sensor: PathBuf,
     library: PathBuf,
     scratch: PathBuf,
+    /// Networks whose hosts are ours, where they are not the usual private ones.
+    local_networks: Option<&'static str>,
 }
 
 impl Tools {
@@ -37,7 +40,16 @@ impl Tools {
             sensor,
             library: build_library()?,
             scratch,
+            local_networks: None,
         })
+    }
+
+    /// The same, for a site whose hosts have addresses that do not say that they are local.
+    pub(super) fn with_local(&self, networks: &'static str) -> Self {
+        Self {
+            local_networks: Some(networks),
+            ..self.clone()
+        }
     }
 
     /// A file of this run.
@@ -145,6 +157,9 @@ impl Tools {
             if name.to_string_lossy().starts_with("SENSOR_") {
                 command.env_remove(name);
             }
+        }
+        if let Some(networks) = self.local_networks {
+            command.env("SENSOR_LOCAL_NETWORKS", networks);
         }
         command.arg(action);
         command
