@@ -271,9 +271,12 @@ impl Engine {
             now_ns,
             iface_name,
         };
-        let since_ns = rows.end_ns.saturating_sub(self.scored_ns.unwrap_or(rows.start_ns));
+        let since_ns = rows
+            .end_ns
+            .saturating_sub(self.scored_ns.unwrap_or(rows.start_ns));
         let windows = (since_ns + self.settings.window_ns / 2) / self.settings.window_ns.max(1);
-        self.evidence.advance(u32::try_from(windows).unwrap_or(u32::MAX).max(1));
+        self.evidence
+            .advance(u32::try_from(windows).unwrap_or(u32::MAX).max(1));
         self.scored_ns = Some(rows.end_ns);
         let flagged = bench.flagged(rows, &mut self.drift, &mut self.evidence, outcome);
         bench.report(rows, &flagged, &mut self.incidents, outcome);

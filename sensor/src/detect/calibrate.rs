@@ -26,7 +26,10 @@ const MIN_NORMALISER: f32 = 1.0;
 const MAX_UNIT_ROWS: usize = 32;
 /// At most this share of calibration units may be set aside as foreign (an attack during learning).
 const MAX_FOREIGN_SHARE: f64 = 0.05;
-/// What comes back in more than this many of this many equal stretches of learning is not foreign.
+/// Units above this many times the 90 % quantile may be foreign: rare ordinary units reach twice it in all our captures,
+/// attacks three to ten times.
+const FOREIGN_FENCE: f32 = 3.0;
+/// What a host comes back to in more than this many of this many equal stretches of learning is not foreign.
 const FOREIGN_STRETCHES: usize = 3;
 const STRETCHES: usize = 10;
 /// No threshold below this many times the 90 % quantile of rows.
@@ -34,8 +37,12 @@ const MIN_THRESHOLD: f64 = 1.5;
 /// Where the data do not reach the rate asked for, no threshold below `MIN_THRESHOLD + PRIOR / √n` for n units. What
 /// short learning has not seen is mostly the rare but ordinary: a refused connection, a stalled download.
 const PRIOR: f64 = 15.0;
-/// Nor below the strongest calibration unit by this share of it over √n.
-const BEYOND_LARGEST: f64 = 1.0;
+/// The same for evidence over many windows, in powers of ten.
+const MIN_EVIDENCE: f64 = 3.0;
+const EVIDENCE_PRIOR: f64 = 60.0;
+/// There it is also above the strongest calibration unit by at least, and at most, these shares of it over √n.
+const BEYOND_LEAST: f64 = 1.0;
+const BEYOND_MOST: f64 = 10.0;
 /// Nanoseconds of a day.
 const DAY_NS: f64 = 86_400e9;
 
@@ -243,8 +250,8 @@ impl Calibration {
         let share = alarm_budget_per_day / (self.units.len() + 1) as f64;
         self.units
             .iter()
-            .chain([&self.persistence])
-            .map(|units| self.threshold(units, share))
+            .map(|units| self.threshold(units, [MIN_THRESHOLD, PRIOR], share))
+            .chain([self.threshold(&self.persistence, [MIN_EVIDENCE, EVIDENCE_PRIOR], share)])
             .collect()
     }
 
@@ -252,9 +259,9 @@ impl Calibration {
     ///
     /// Within the data and the reach of the tail model this is the quantile asked for. Beyond it nothing can be
     /// promised from the data, so the threshold is conservative: the quantile at the end of the reach widened by half
-    /// for every further power of ten, and at least the largest calibration strength times `1 + 1/√n` (n units) and
-    /// `1.5 + 15/√n`.
-    fn threshold(&self, units: &Tail, alarm_budget_per_day: f64) -> Threshold {
+    /// for every further power of ten, between the largest calibration strength times `1 + 1/√n` and times `1 + 10/√n`
+    /// (n units), and at least `1.5 + 15/√n` (for evidence `3 + 60/√n`).
+    fn threshold(&self, units: &Tail, [least, prior]: [f64; 2], alarm_budget_per_day: f64) -> Threshold {
         let windows_per_day = DAY_NS / self.window_ns.max(1) as f64;
         let asked_p = alarm_budget_per_day / (windows_per_day * f64::from(self.units_per_window.max(1.0)));
         let asked_p = asked_p.clamp(1e-12, 0.5);
@@ -266,11 +273,13 @@ impl Calibration {
             if beyond_reach {
                 strength *= 1.0 + 0.5 * (end / asked_p).log10();
             }
-            strength = strength.max(f64::from(units.largest()) * (1.0 + BEYOND_LARGEST / n.sqrt()));
-            strength = strength.max(MIN_THRESHOLD + PRIOR / n.sqrt());
+            // Scores are bounded: a tail fitted to a few peaks may not run away from them.
+            let beyond = |share: f64| f64::from(units.largest()) * (1.0 + share / n.sqrt());
+            strength = strength.clamp(beyond(BEYOND_LEAST), beyond(BEYOND_MOST));
+            strength = strength.max(least + prior / n.sqrt());
         }
         Threshold {
-            strength: strength.max(MIN_THRESHOLD),
+            strength: strength.max(least),
             asked_p,
             beyond_reach,
         }
@@ -322,45 +331,55 @@ struct Unit {
 }
 
 /// Drops units that stand so far off the others that they are another kind of thing (an attack while learning), at
-/// most [`MAX_FOREIGN_SHARE`] of them: above five times the 90 % quantile and, on a log scale, above the upper quartile
-/// by two and a half times the distance of the quartiles. What keeps coming back all over the time of learning is no
-/// attack but rare and ordinary, and stays. Returns how many.
+/// most [`MAX_FOREIGN_SHARE`] of them: above [`FOREIGN_FENCE`] times the 90 % quantile. A host that is mostly ordinary and does this all over the time
+/// of learning is no attacker: that is rare and ordinary, and stays. Returns how many.
 fn set_foreign_aside(units: &mut Vec<Unit>) -> u64 {
     let mut strengths: Vec<f32> = units.iter().map(|unit| unit.strength).collect();
     strengths.sort_unstable_by(f32::total_cmp);
-    let at = |share: f64| super::quantile(&strengths, share).max(1e-6);
-    let (lower, upper) = (at(0.25).ln(), at(0.75).ln());
-    let fence = (upper + 2.5 * (upper - lower)).exp().max(5.0 * at(0.9));
-    let foreign = strengths.len() - strengths.partition_point(|strength| *strength <= fence);
-    let most = (strengths.len() as f64 * MAX_FOREIGN_SHARE).floor() as usize;
-    if foreign == 0 || comes_back(units, fence) {
+    let fence = FOREIGN_FENCE * super::quantile(&strengths, 0.9).max(1e-6);
+    if strengths.last().is_none_or(|largest| *largest <= fence) {
         return 0;
     }
-    let dropped = foreign.min(most);
-    let last = strengths.len() - dropped;
-    let Some(limit) = last.checked_sub(1).and_then(|index| strengths.get(index)) else {
+    let mut hosts: BTreeMap<u32, Vec<Unit>> = BTreeMap::new();
+    for unit in units.iter() {
+        hosts.entry(unit.host).or_default().push(*unit);
+    }
+    let span = units
+        .iter()
+        .map(|unit| unit.window)
+        .fold((u32::MAX, 0), |(first, last), window| {
+            (first.min(window), last.max(window))
+        });
+    hosts.retain(|_, units| !comes_back(units, fence, span));
+    let mut foreign: Vec<f32> = units
+        .iter()
+        .filter(|unit| unit.strength > fence && hosts.contains_key(&unit.host))
+        .map(|unit| unit.strength)
+        .collect();
+    foreign.sort_unstable_by(|a, b| b.total_cmp(a));
+    foreign.truncate((units.len() as f64 * MAX_FOREIGN_SHARE).floor() as usize);
+    let Some(least) = foreign.last().copied() else {
         return 0;
     };
     let before = units.len();
-    units.retain(|unit| unit.strength <= *limit);
+    units.retain(|unit| unit.strength < least || !hosts.contains_key(&unit.host));
     (before - units.len()) as u64
 }
 
-/// Whether units above `fence` are found in more than [`FOREIGN_STRETCHES`] of [`STRETCHES`] equal stretches of time.
-fn comes_back(units: &[Unit], fence: f32) -> bool {
-    let windows = || units.iter().map(|unit| unit.window);
-    let (Some(first), Some(last)) = (windows().min(), windows().max()) else {
-        return false;
-    };
+/// Whether one host's units above `fence` are the smaller part of all of its units, and are found in more than
+/// [`FOREIGN_STRETCHES`] of [`STRETCHES`] equal stretches of the windows from `first` to `last`.
+fn comes_back(units: &[Unit], fence: f32, (first, last): (u32, u32)) -> bool {
     let length = u64::from(last - first) + 1;
     let mut seen = [false; STRETCHES];
+    let mut count = 0;
     for unit in units.iter().filter(|unit| unit.strength > fence) {
+        count += 1;
         let stretch = u64::from(unit.window - first) * STRETCHES as u64 / length;
         if let Some(seen) = seen.get_mut(stretch as usize) {
             *seen = true;
         }
     }
-    seen.iter().filter(|seen| **seen).count() > FOREIGN_STRETCHES
+    count * 2 < units.len() && seen.iter().filter(|seen| **seen).count() > FOREIGN_STRETCHES
 }
 
 #[cfg(test)]

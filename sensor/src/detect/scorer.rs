@@ -250,8 +250,9 @@ impl Scorer {
     /// # Errors
     /// If the width does not fit.
     pub fn explain(&self, row: &[f32]) -> candle_core::Result<Vec<Contribution>> {
-        self.members
-            .first()
-            .map_or_else(|| Ok(Vec::new()), |member| member.detector.explain(&self.scaler, row))
+        self.members.first().map_or_else(
+            || Ok(Vec::new()),
+            |member| member.detector.explain(&self.scaler, row),
+        )
     }
 }

@@ -87,7 +87,10 @@ fn forest(detector: &Forest, arrays: &mut Vec<Array>) -> candle_core::Result<()>
         ("classes", &parts.classes),
     ] {
         if numbers.iter().any(|number| *number > MOST_EXACT) {
-            let cause = format!("the forest is too large to be stored: {} nodes", parts.features.len());
+            let cause = format!(
+                "the forest is too large to be stored: {} nodes",
+                parts.features.len()
+            );
             return Err(candle_core::Error::Msg(cause));
         }
         let values: Vec<f32> = numbers.iter().map(|number| *number as f32).collect();
@@ -108,7 +111,9 @@ fn to_forest<E>(
         let values = read(&format!("forest.{name}"), &[length])?.values;
         let whole = |value: &f32| value.fract() == 0.0 && (0.0..=MOST_EXACT as f32).contains(value);
         if !values.iter().all(whole) {
-            return Err(broken(format!("forest.{name} holds values that are no numbers of nodes")));
+            return Err(broken(format!(
+                "forest.{name} holds values that are no numbers of nodes"
+            )));
         }
         Ok(values.iter().map(|value| *value as u32).collect())
     };
