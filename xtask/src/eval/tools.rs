@@ -272,3 +272,49 @@ pub(super) fn number_intervals(labels: &Path, to: &Path) -> Result<()> {
     fs::write(to, numbered.collect::<String>())?;
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let directory = env::temp_dir().join(format!("sensor-eval-{}-{name}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        directory
+    }
+
+    #[test]
+    fn joined_labels_count_frames_over_all_captures() {
+        let directory = scratch("join");
+        let part = |name: &str, text: &str, frames| {
+            let labels = directory.join(name);
+            fs::write(&labels, text).unwrap();
+            Simulated {
+                capture: PathBuf::new(),
+                labels,
+                frames,
+            }
+        };
+        let (first, second) = (
+            part("a", "frame,label\n3,scan\n", 10),
+            part("b", "frame,label\n1,flood\n", 5),
+        );
+        let joined = directory.join("joined");
+        join_labels(&[&first, &second], &joined).unwrap();
+        let text = fs::read_to_string(&joined).unwrap();
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(text, "frame,label\n3,scan\n11,flood\n");
+    }
+
+    #[test]
+    fn every_interval_becomes_an_event_of_its_own() {
+        let directory = scratch("intervals");
+        let (from, to) = (directory.join("from"), directory.join("to"));
+        fs::write(&from, "start,end,label\n1,2,scan\n3,4,scan\n").unwrap();
+        number_intervals(&from, &to).unwrap();
+        let text = fs::read_to_string(&to).unwrap();
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(text, "start,end,label\n1,2,scan.1\n3,4,scan.2\n");
+    }
+}
