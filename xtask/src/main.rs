@@ -6,6 +6,7 @@
 mod daemon;
 mod fuzz;
 mod lab;
+mod replay;
 mod setup;
 mod shell;
 mod tiers;
@@ -54,7 +55,7 @@ enum Action {
         #[arg(long, default_value_t = 10)]
         minutes: u64,
     },
-    /// Measure on this machine: kernel path, read-back of the flow table, or records to scores.
+    /// Measure on this machine: kernel path, read-back of the flow table, records to scores, captures to scores.
     Bench {
         /// What to measure.
         name: Bench,
@@ -114,6 +115,8 @@ enum Bench {
     Pipeline,
     /// CPU and memory of the running sensor beside 100,000 packets a second, and its start time.
     Daemon,
+    /// Captures to scored rows, packets per CPU second and largest memory, beside tshark and nfstream.
+    Replay,
 }
 
 fn main() -> ExitCode {
@@ -150,6 +153,9 @@ fn act(action: Action) -> Result<bool> {
             }
             daemon::run(&binary).map(|()| true)
         }
+        Action::Bench {
+            name: Bench::Replay, ..
+        } => replay::run(&build()?),
         Action::Bench { name, arguments } => {
             setup::run()?;
             let name = name
