@@ -288,7 +288,8 @@ impl Half {
             let len = seen.len as u64;
             self.packets += 1;
             self.bytes += len;
-            self.len_sumsq += len * len;
+            // Two frames of 4 GiB, which only a capture can claim, would be one too many.
+            self.len_sumsq = self.len_sumsq.wrapping_add(len * len);
             self.payload_bytes += parsed.payload_len as u64;
             self.span(seen.len, seen.len);
             self.flags(parsed.tcp_flags, 1);

@@ -16,3 +16,4 @@ pub mod require;
 pub mod stop;
 pub mod topology;
 pub mod traffic;
+pub mod usage;

@@ -7,6 +7,7 @@ mod daemon;
 mod eval;
 mod fuzz;
 mod lab;
+mod replay;
 mod setup;
 mod shell;
 mod tiers;
@@ -65,7 +66,7 @@ enum Action {
         #[arg(long, value_name = "FILE")]
         binary: Option<PathBuf>,
     },
-    /// Measure on this machine: kernel path, read-back of the flow table, or records to scores.
+    /// Measure on this machine: kernel path, read-back of the flow table, records to scores, captures to scores.
     Bench {
         /// What to measure.
         name: Bench,
@@ -125,6 +126,8 @@ enum Bench {
     Pipeline,
     /// CPU and memory of the running sensor beside 100,000 packets a second, and its start time.
     Daemon,
+    /// Captures to scored rows, packets per CPU second and largest memory, beside tshark and nfstream.
+    Replay,
 }
 
 fn main() -> ExitCode {
@@ -168,6 +171,9 @@ fn act(action: Action) -> Result<bool> {
             }
             daemon::run(&binary).map(|()| true)
         }
+        Action::Bench {
+            name: Bench::Replay, ..
+        } => replay::run(&build()?),
         Action::Bench { name, arguments } => {
             setup::run()?;
             let name = name

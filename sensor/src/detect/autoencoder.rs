@@ -15,6 +15,10 @@ const TOGETHER: usize = 4;
 pub struct Autoencoder {
     scaler: Scaler,
     network: Network,
+    /// Scaler and network in the form in which rows are scored: made once, because windows of few rows are many.
+    lanes: Lanes,
+    /// `None` if the network cannot be one of ours; scoring says why.
+    inference: Option<Inference>,
 }
 
 /// What one feature did to a row's score.
@@ -39,7 +43,12 @@ pub struct Contribution {
 impl Autoencoder {
     /// Joins a scaler and a network of the same width (the caller has checked that).
     pub fn new(scaler: Scaler, network: Network) -> Self {
-        Self { scaler, network }
+        Self {
+            lanes: scaler.lanes(),
+            inference: Inference::of(&network).ok(),
+            scaler,
+            network,
+        }
     }
 
     /// The scaler.
@@ -70,7 +79,9 @@ impl Autoencoder {
             return Ok(());
         }
         scores.reserve(values.len() / width);
-        let inference = Inference::of(&self.network)?;
+        let Some(inference) = &self.inference else {
+            return Inference::of(&self.network).map(|_| ());
+        };
         if inference.width() != width {
             return Err(candle_core::Error::Msg(format!(
                 "the scaler has {width} features and the network {}",
@@ -79,7 +90,8 @@ impl Autoencoder {
         }
         pulp::Arch::new().dispatch(Scoring {
             scaler: &self.scaler,
-            inference: &inference,
+            lanes: &self.lanes,
+            inference,
             values,
             scores,
         });
@@ -132,6 +144,7 @@ impl Autoencoder {
 /// that this machine has.
 struct Scoring<'a> {
     scaler: &'a Scaler,
+    lanes: &'a Lanes,
     inference: &'a Inference,
     values: &'a [f32],
     scores: &'a mut Vec<f32>,
@@ -144,7 +157,7 @@ impl pulp::WithSimd for Scoring<'_> {
     fn with_simd<S: pulp::Simd>(self, _simd: S) {
         let width = self.scaler.width();
         let batch = Batch {
-            lanes: self.scaler.lanes(),
+            lanes: self.lanes,
             inference: self.inference,
             width,
             scale: 1.0 / self.scaler.active().max(1) as f32,
@@ -166,7 +179,7 @@ impl pulp::WithSimd for Scoring<'_> {
 
 /// What scoring needs for every row.
 struct Batch<'a> {
-    lanes: Lanes,
+    lanes: &'a Lanes,
     inference: &'a Inference,
     width: usize,
     /// One over the active features.
@@ -316,6 +329,7 @@ mod tests {
         pulp::WithSimd::with_simd(
             Scoring {
                 scaler: &detector.scaler,
+                lanes: &detector.lanes,
                 inference: &inference,
                 values: &values,
                 scores: &mut plain,

@@ -14,8 +14,6 @@ use crate::{
     window::{Window, WindowBuilder, WindowSettings},
 };
 
-/// A table that is this full is drained at once, as in the daemon.
-const HIGH_OCCUPANCY: f32 = 0.5;
 /// Size of the table: small enough for a processor's cache, since it may be drained at any frame.
 const TABLE_BYTES: u64 = 4 << 20;
 
@@ -81,13 +79,16 @@ impl Feed {
     /// Returns what the parser made of the frame, or `None` for one that is counted as skipped.
     pub fn push(&mut self, frame: &CapturedFrame<'_>, emit: &mut dyn FnMut(ClosedWindow)) -> Option<&Parsed> {
         let now_ns = self.clock.tell(frame.time_ns);
-        let (mut start_ns, _) = *self.open.get_or_insert((now_ns, self.clock.wall_ns(now_ns)));
+        let (mut start_ns, _) = *self
+            .open
+            .get_or_insert_with(|| (now_ns, self.clock.wall_ns(now_ns)));
         while now_ns - start_ns >= self.window_ns {
             self.close(emit);
             start_ns += self.window_ns;
             self.open = Some((start_ns, self.clock.wall_ns(start_ns)));
         }
-        if self.tables.occupancy() >= HIGH_OCCUPANCY {
+        // Unlike the kernel's, these tables can be drained between any two frames: no flow ever finds them full.
+        if self.tables.is_tight() {
             self.tables.drain(&mut self.builder);
         }
         self.packets += 1;

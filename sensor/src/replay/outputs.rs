@@ -3,11 +3,12 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::ReplayError;
-use crate::alert::{Alert, address_text, rfc3339};
+use crate::alert::{Alert, rfc3339};
 use crate::engine::ScoreRow;
 
 /// Header of the scores.
@@ -139,14 +140,15 @@ impl Scores {
         use std::fmt::Write as _;
         self.text.clear();
         let start = rfc3339(wall_start_ns);
+        let address = |bytes: [u8; 16]| IpAddr::from(bytes).to_canonical();
         for row in rows {
             let key = &row.key;
             // Writing to a String cannot fail.
             let _ = writeln!(
                 self.text,
                 "{start},{},{},{},{},{},{},{:e},{}",
-                address_text(&key.initiator),
-                address_text(&key.responder),
+                address(key.initiator),
+                address(key.responder),
                 key.initiator_port,
                 key.service_port,
                 key.proto,

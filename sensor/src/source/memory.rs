@@ -16,6 +16,9 @@ use sensor_common::{
 
 use super::FlowSink;
 
+/// Slots of a pair.
+const SLOTS: usize = 2 * WAYS;
+
 /// One region of the tables: as the kernel has one for each CPU and epoch.
 #[derive(Debug)]
 pub struct MemoryTables {
@@ -23,6 +26,8 @@ pub struct MemoryTables {
     counters: Counters,
     seed: Seed,
     scratch: Parsed,
+    /// Some pair is full.
+    tight: bool,
 }
 
 #[derive(Debug)]
@@ -33,18 +38,15 @@ struct Region {
     /// must not cost a walk over all.
     touched: Vec<u32>,
     touched_cells: Vec<u32>,
+    /// The pair that was asked for last.
+    last: usize,
 }
 
 impl Tables for Region {
     fn pair(&mut self, hash: u64) -> Option<&mut Pair> {
         let mask = self.pairs.len() - 1;
-        let index = hash as u32 as usize & mask;
-        let pair = self.pairs.get_mut(index)?;
-        // Slots fill from the first, and never become free before a drain.
-        if pair.bucket.iter().all(|bucket| bucket.tag[0] == 0) {
-            self.touched.push(index as u32);
-        }
-        Some(pair)
+        self.last = hash as u32 as usize & mask;
+        self.pairs.get_mut(self.last)
     }
 
     fn cell(&mut self, index: u32) -> Option<&mut OverflowCell> {
@@ -65,12 +67,14 @@ impl MemoryTables {
             cells: vec![OverflowCell::zeroed(); CELLS as usize],
             touched: Vec::new(),
             touched_cells: Vec::new(),
+            last: 0,
         };
         Self {
             region,
             counters: Counters::default(),
             seed,
             scratch: Parsed::zeroed(),
+            tight: false,
         }
     }
 
@@ -82,6 +86,7 @@ impl MemoryTables {
         seen: Sighting,
     ) -> Option<&Parsed> {
         let mut in_a_flow = false;
+        let used = self.counters.used_slots;
         observe(
             packet,
             frame,
@@ -94,12 +99,28 @@ impl MemoryTables {
             &mut self.region,
             &mut self.scratch,
         );
+        if self.counters.used_slots != used {
+            self.slot_was_taken();
+        }
         in_a_flow.then_some(&self.scratch)
     }
 
-    /// Share of the slots in use, 0 to 1.
-    pub fn occupancy(&self) -> f32 {
-        self.counters.used_slots as f32 / (self.region.pairs.len() * 2 * WAYS) as f32
+    fn slot_was_taken(&mut self) {
+        let Some(pair) = self.region.pairs.get(self.region.last) else {
+            return;
+        };
+        let tags = pair.bucket.iter().flat_map(|bucket| bucket.tag);
+        match tags.filter(|tag| *tag != 0).count() {
+            1 => self.region.touched.push(self.region.last as u32),
+            SLOTS => self.tight = true,
+            _ => {}
+        }
+    }
+
+    /// Whether a further flow could find no place: whoever drains now loses none to the overflow.
+    #[inline]
+    pub fn is_tight(&self) -> bool {
+        self.tight
     }
 
     /// Books since the last drain.
@@ -114,7 +135,9 @@ impl MemoryTables {
             cells,
             touched,
             touched_cells,
+            ..
         } = &mut self.region;
+        self.tight = false;
         for index in touched.drain(..) {
             let Some(pair) = pairs.get_mut(index as usize) else {
                 continue;
