@@ -91,7 +91,7 @@ pub(crate) fn exists(program: &str) -> bool {
 }
 
 /// The command as one would type it.
-fn text(command: &Command) -> String {
+pub(crate) fn text(command: &Command) -> String {
     let program = Path::new(command.get_program())
         .file_name()
         .unwrap_or_else(|| command.get_program());

@@ -26,6 +26,9 @@ const MIN_NORMALISER: f32 = 1.0;
 const MAX_UNIT_ROWS: usize = 32;
 /// At most this share of calibration units may be set aside as foreign (an attack during learning).
 const MAX_FOREIGN_SHARE: f64 = 0.05;
+/// Units above this many times the 90 % quantile may be foreign: rare ordinary units reach twice it in all our captures,
+/// attacks three to ten times.
+const FOREIGN_FENCE: f32 = 3.0;
 /// What a host comes back to in more than this many of this many equal stretches of learning is not foreign.
 const FOREIGN_STRETCHES: usize = 3;
 const STRETCHES: usize = 10;
@@ -37,8 +40,9 @@ const PRIOR: f64 = 15.0;
 /// The same for evidence over many windows, in powers of ten.
 const MIN_EVIDENCE: f64 = 3.0;
 const EVIDENCE_PRIOR: f64 = 60.0;
-/// Nor below the strongest calibration unit by this share of it over √n.
-const BEYOND_LARGEST: f64 = 1.0;
+/// There it is also above the strongest calibration unit by at least, and at most, these shares of it over √n.
+const BEYOND_LEAST: f64 = 1.0;
+const BEYOND_MOST: f64 = 10.0;
 /// Nanoseconds of a day.
 const DAY_NS: f64 = 86_400e9;
 
@@ -255,8 +259,8 @@ impl Calibration {
     ///
     /// Within the data and the reach of the tail model this is the quantile asked for. Beyond it nothing can be
     /// promised from the data, so the threshold is conservative: the quantile at the end of the reach widened by half
-    /// for every further power of ten, and at least the largest calibration strength times `1 + 1/√n` (n units) and
-    /// `1.5 + 15/√n` (for evidence `3 + 60/√n`).
+    /// for every further power of ten, between the largest calibration strength times `1 + 1/√n` and times `1 + 10/√n`
+    /// (n units), and at least `1.5 + 15/√n` (for evidence `3 + 60/√n`).
     fn threshold(&self, units: &Tail, [least, prior]: [f64; 2], alarm_budget_per_day: f64) -> Threshold {
         let windows_per_day = DAY_NS / self.window_ns.max(1) as f64;
         let asked_p = alarm_budget_per_day / (windows_per_day * f64::from(self.units_per_window.max(1.0)));
@@ -269,7 +273,9 @@ impl Calibration {
             if beyond_reach {
                 strength *= 1.0 + 0.5 * (end / asked_p).log10();
             }
-            strength = strength.max(f64::from(units.largest()) * (1.0 + BEYOND_LARGEST / n.sqrt()));
+            // Scores are bounded: a tail fitted to a few peaks may not run away from them.
+            let beyond = |share: f64| f64::from(units.largest()) * (1.0 + share / n.sqrt());
+            strength = strength.clamp(beyond(BEYOND_LEAST), beyond(BEYOND_MOST));
             strength = strength.max(least + prior / n.sqrt());
         }
         Threshold {
@@ -325,15 +331,12 @@ struct Unit {
 }
 
 /// Drops units that stand so far off the others that they are another kind of thing (an attack while learning), at
-/// most [`MAX_FOREIGN_SHARE`] of them: above five times the 90 % quantile and, on a log scale, above the upper quartile
-/// by two and a half times the distance of the quartiles. A host that is mostly ordinary and does this all over the time
+/// most [`MAX_FOREIGN_SHARE`] of them: above [`FOREIGN_FENCE`] times the 90 % quantile. A host that is mostly ordinary and does this all over the time
 /// of learning is no attacker: that is rare and ordinary, and stays. Returns how many.
 fn set_foreign_aside(units: &mut Vec<Unit>) -> u64 {
     let mut strengths: Vec<f32> = units.iter().map(|unit| unit.strength).collect();
     strengths.sort_unstable_by(f32::total_cmp);
-    let at = |share: f64| super::quantile(&strengths, share).max(1e-6);
-    let (lower, upper) = (at(0.25).ln(), at(0.75).ln());
-    let fence = (upper + 2.5 * (upper - lower)).exp().max(5.0 * at(0.9));
+    let fence = FOREIGN_FENCE * super::quantile(&strengths, 0.9).max(1e-6);
     if strengths.last().is_none_or(|largest| *largest <= fence) {
         return 0;
     }

@@ -39,7 +39,7 @@ impl Default for ForestSettings {
             max_depth: 24,
             min_leaf_rows: 2,
             max_class_rows: 2000,
-            least_class_share: 0.125,
+            least_class_share: 0.5,
         }
     }
 }

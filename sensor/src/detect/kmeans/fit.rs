@@ -80,9 +80,13 @@ impl KMeans {
                 members.push(row);
             }
         }
+        let recurs = |rows: &[usize]| {
+            let elsewhere = rows.len() - most_within(rows, burst);
+            !rows.is_empty() && elsewhere >= rows.len().div_ceil(10)
+        };
         let kept = self.centroids.chunks_exact(self.width()).zip(&members);
         let kept: Vec<f32> = kept
-            .filter(|(_, rows)| most_within(rows, burst) + rows.len().div_ceil(10) <= rows.len())
+            .filter(|(_, rows)| recurs(rows))
             .flat_map(|(centroid, _)| centroid.iter().copied())
             .collect();
         if kept.is_empty() {
