@@ -209,7 +209,7 @@ pub fn number(value: Option<f64>) -> String {
         Some(value) if value.abs() >= 100.0 => format!("{value:.0}"),
         Some(value) if value.abs() >= 10.0 => trimmed(&format!("{value:.1}")),
         Some(value) if value.abs() >= 0.01 => trimmed(&format!("{value:.2}")),
-        Some(value) => format!("{value:.1e}"),
+        Some(value) => format!("{value:.1e}").replace(".0e", "e"),
     }
 }
 
@@ -272,8 +272,8 @@ mod tests {
 
     #[test]
     fn numbers_are_short_whatever_their_size() {
-        let values = [0.0, 0.000_012_3, 0.5, 3.0, 12.34, 4567.8].map(|value| number(Some(value)));
-        assert_eq!(values, ["0", "1.2e-5", "0.5", "3", "12.3", "4568"]);
+        let values = [0.0, 0.000_01, 0.000_012_3, 0.5, 3.0, 12.34, 4567.8].map(|value| number(Some(value)));
+        assert_eq!(values, ["0", "1e-5", "1.2e-5", "0.5", "3", "12.3", "4568"]);
         assert_eq!(seconds(Some(4.5)), "4.5 s");
         assert_eq!(seconds(Some(1200.0)), "20 min");
         assert_eq!(seconds(None), "–");

@@ -82,7 +82,11 @@ pub(super) fn curves(models: &[Evaluated]) -> String {
     for (plot, description) in plots {
         html.push_str(&plot.finish(description));
     }
-    html + "</div>"
+    html.push_str("</div>");
+    html + &paragraph(
+        "A flow alarms with its host: unusual flows of a host over its threshold count too, and single ARP exchanges do \
+         not. A model's own point can therefore lie beside its curve, which ranks rows one by one.",
+    )
 }
 
 /// Rows by strength, benign and malicious, on a logarithmic scale.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::page::escaped;
 
 const LEFT: f64 = 52.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 24.0;
 const BOTTOM: f64 = 42.0;
 
 /// One axis.

@@ -80,10 +80,10 @@ fn loss(training: &NetworkTraining) -> String {
         both().fold(f64::NEG_INFINITY, f64::max),
     );
     let (low, high) = (low - 0.05, high + 0.05);
-    let step = if high - low < 0.5 { 0.1 } else { 0.25 };
-    let ticks = (0..=((high - low) / step) as u32)
-        .map(|tick| ((low / step).ceil() + f64::from(tick)) * step)
-        .filter(|place| *place <= high);
+    let decades = low.floor() as i32..=high.ceil() as i32;
+    let ticks = decades
+        .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| f64::from(power) + f64::log10(digit)))
+        .filter(|place| (low..=high).contains(place));
     let y = Axis {
         title: "loss, logarithmic",
         range: (low, high),
@@ -92,13 +92,17 @@ fn loss(training: &NetworkTraining) -> String {
             .collect(),
     };
     let most = (epochs - 1) as f64;
-    let fifth = (most / 5.0).ceil().max(1.0);
+    let steps = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
+    let step = steps
+        .into_iter()
+        .find(|step| most / step <= 6.0)
+        .unwrap_or(1000.0);
     let x = Axis {
         title: "pass",
         range: (0.0, most),
-        ticks: (0..=(most / fifth) as u32)
+        ticks: (0..=(most / step) as u32)
             .map(|tick| {
-                let at = f64::from(tick) * fifth;
+                let at = f64::from(tick) * step;
                 (at, format!("{at:.0}"))
             })
             .collect(),
