@@ -2,6 +2,7 @@
 //! a log; what they find comes back as JSON. Must never read a configuration of this machine.
 
 use std::env;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -254,7 +255,7 @@ pub(super) fn join_labels(parts: &[&Simulated], to: &Path) -> Result<()> {
         for line in text.lines().skip(1) {
             let (frame, label) = line.split_once(',').context("labels without a comma")?;
             let frame: u64 = frame.parse()?;
-            joined.push_str(&format!("{},{label}\n", before + frame));
+            let _ = writeln!(joined, "{},{label}", before + frame);
         }
         before += part.frames;
     }
