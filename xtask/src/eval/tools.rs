@@ -255,7 +255,6 @@ pub(super) fn join_labels(parts: &[&Simulated], to: &Path) -> Result<()> {
         for line in text.lines().skip(1) {
             let (frame, label) = line.split_once(',').context("labels without a comma")?;
             let frame: u64 = frame.parse()?;
-            // Writing to a String cannot fail.
             let _ = writeln!(joined, "{},{label}", before + frame);
         }
         before += part.frames;
