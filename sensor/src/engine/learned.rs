@@ -10,6 +10,9 @@ use crate::features::{RowKey, RowKind, Rows, WindowRows};
 const MAX_ROWS: [usize; 2] = [100_000, 50_000];
 /// Rows of one unit kept at most.
 const MAX_UNIT_ROWS: u32 = 512;
+/// Rows of one class of labelled rows and one kind kept at most, the first ones: a short attack must not vanish with the
+/// units that are forgotten, and a long flood must not fill the memory.
+const MAX_CLASS_ROWS: usize = 5_000;
 
 /// Where a kept row belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(super) struct Kept {
     pub(super) kind: RowKind,
     pub(super) values: Vec<f32>,
     pub(super) places: Vec<Place>,
+    /// Rows of each class but benign; they are not forgotten.
+    by_class: BTreeMap<u16, usize>,
 }
 
 /// Everything learned from so far.
@@ -56,6 +61,7 @@ impl Learned {
             kind,
             values: Vec::new(),
             places: Vec::new(),
+            by_class: BTreeMap::new(),
         });
         Self {
             kept,
@@ -102,7 +108,7 @@ impl Learned {
             .kept
             .iter()
             .zip(MAX_ROWS)
-            .any(|(kept, most)| kept.places.len() > most)
+            .any(|(kept, most)| kept.benign() > most)
         {
             self.halve();
         }
@@ -118,18 +124,28 @@ impl Learned {
             let Some((unit, count)) = units.get_mut(&key.initiator) else {
                 continue;
             };
-            if !keeps(*unit, self.halvings, self.seed) || *count >= MAX_UNIT_ROWS {
-                continue;
+            let class = class_of(rows.kind, key);
+            if class == 0 {
+                if !keeps(*unit, self.halvings, self.seed) || *count >= MAX_UNIT_ROWS {
+                    continue;
+                }
+                *count += 1;
             }
-            *count += 1;
             let place = Place {
                 window: self.windows,
                 unit: *unit,
                 host: host_number(&key.initiator, self.seed),
                 family: key.family as u8,
-                class: class_of(rows.kind, key),
+                class,
             };
             if let Some(kept) = self.kept.iter_mut().find(|kept| kept.kind == rows.kind) {
+                if class != 0 {
+                    let held = kept.by_class.entry(class).or_default();
+                    if *held >= MAX_CLASS_ROWS {
+                        continue;
+                    }
+                    *held += 1;
+                }
                 kept.values.extend_from_slice(rows.row(index));
                 kept.places.push(place);
             }
@@ -141,12 +157,17 @@ impl Learned {
         self.halvings += 1;
         let (halvings, seed) = (self.halvings, self.seed);
         for kept in &mut self.kept {
-            kept.filter(|place| keeps(place.unit, halvings, seed));
+            kept.filter(|place| place.class != 0 || keeps(place.unit, halvings, seed));
         }
     }
 }
 
 impl Kept {
+    /// Rows that are not labelled.
+    fn benign(&self) -> usize {
+        self.places.len() - self.by_class.values().sum::<usize>()
+    }
+
     /// Keeps the rows whose place passes, in order and in place.
     fn filter(&mut self, keep: impl Fn(&Place) -> bool) {
         let width = self.kind.width();
@@ -273,6 +294,25 @@ mod tests {
                 "values moved away from their place"
             );
         }
+    }
+
+    #[test]
+    fn labelled_rows_are_bounded_by_class_and_never_forgotten() {
+        let mut learned = Learned::new(1);
+        let rows = window(200, 10);
+        // A short attack in the third window, a flood in every window from the tenth on.
+        for index in 0..200 {
+            learned.add_labelled(&rows, index, &|kind, key| match (kind, index) {
+                (RowKind::Flow, 2) if key.initiator[15] < 5 => 1,
+                (RowKind::Flow, 10..) if key.initiator[15] >= 100 => 2,
+                _ => 0,
+            });
+        }
+        let flow = &learned.kept[0];
+        let of_class = |class| flow.places.iter().filter(|place| place.class == class).count();
+        assert!(of_class(1) >= 5 && of_class(1) <= 60, "{}", of_class(1));
+        assert_eq!(of_class(2), MAX_CLASS_ROWS);
+        assert!(of_class(0) <= MAX_ROWS[0] && of_class(0) > MAX_ROWS[0] / 5);
     }
 
     #[test]

@@ -11,12 +11,16 @@ const fn v6(a: u8, b: u8) -> [u8; 16] {
     [a, b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
-/// What is local when nobody says otherwise: RFC 1918, RFC 3927 and their IPv6 counterparts (RFC 4193, RFC 4291).
-const AUTO: [([u8; 16], u8); 6] = [
+/// What is local when nobody says otherwise: RFC 1918, RFC 3927 and their IPv6 counterparts (RFC 4193, RFC 4291), and the
+/// other ranges that are not routed on the internet but used in networks: shared address space (RFC 6598) and benchmarking
+/// (RFC 2544).
+const AUTO: [([u8; 16], u8); 8] = [
     (v4(10, 0), 96 + 8),
     (v4(172, 16), 96 + 12),
     (v4(192, 168), 96 + 16),
     (v4(169, 254), 96 + 16),
+    (v4(100, 64), 96 + 10),
+    (v4(198, 18), 96 + 15),
     (v6(0xfc, 0), 7),
     (v6(0xfe, 0x80), 10),
 ];
