@@ -39,6 +39,10 @@ fn link_types() -> Vec<Strange> {
     for (link_type, supported) in LINK_TYPES {
         for order in Order::BOTH {
             for magic in [MICRO, NANO, MODIFIED] {
+                if (order, magic) == (Order::Big, MODIFIED) {
+                    // The library that reads file headers knows that kind in little-endian order only.
+                    continue;
+                }
                 // Too short, garbage, and the same frame behind link headers of every length.
                 let mut frames: Vec<Vec<u8>> =
                     (0..24).map(|length| vec![length; usize::from(length)]).collect();
