@@ -6,8 +6,10 @@
 //! - [`network`]: the autoencoder's shape, seeded start and forward pass.
 //! - [`train`]: trimmed, early-stopped, reproducible training.
 //! - [`autoencoder`]: scaler and network together: batch scores and per-feature explanations.
-//! - [`kmeans`], [`forest`]: the other detectors.
+//! - [`kmeans`]: the distance to the nearest of the groups that training rows fall into.
+//! - [`forest`]: classes of attacks, where labels exist.
 //! - [`scorer`]: the detectors of a model as one score.
+//! - [`persistence`]: evidence that adds up over windows.
 //! - [`tail`]: conformal p-values and the generalised Pareto tail.
 //! - [`calibrate`]: families of traffic, alarm units and the alarm budget.
 
@@ -16,6 +18,7 @@ pub mod calibrate;
 pub mod forest;
 pub mod kmeans;
 pub mod network;
+pub mod persistence;
 pub mod scaler;
 pub mod scorer;
 pub mod tail;

@@ -2,6 +2,7 @@
 //! elsewhere) → detecting. No I/O, no clock, no threads: wall times come with the windows, and replaying a capture
 //! twice gives identical outcomes. It must never stop counting because there is nothing to detect with.
 
+mod evidence;
 mod fit;
 pub mod job;
 mod judge;
@@ -22,6 +23,7 @@ pub use job::{TrainError, TrainingJob};
 pub use learned::Learned;
 pub use outcome::{ErrorHistogram, Exemplar, Outcome, ScoreRow, Suppressed, Unscored};
 
+use self::evidence::Evidence;
 use self::judge::Bench;
 
 /// Windows with less than this share of their packets in flow rows are not learned from.
@@ -95,6 +97,9 @@ pub struct Engine {
     /// Incidents opened, by hour of wall time, the last 24.
     opened_by_hour: VecDeque<(i64, u64)>,
     drift: f64,
+    evidence: Evidence,
+    /// End of the last window that was scored.
+    scored_ns: Option<u64>,
 }
 
 impl Engine {
@@ -110,6 +115,8 @@ impl Engine {
             incidents: Incidents::new(settings.incidents, settings.sensor.clone()),
             opened_by_hour: VecDeque::new(),
             drift: 1.0,
+            evidence: Evidence::new(settings.seed),
+            scored_ns: None,
             settings,
         };
         if let Some(model) = model {
@@ -160,6 +167,7 @@ impl Engine {
         self.model = Some((model, thresholds));
         self.phase = Phase::Detecting;
         self.drift = 1.0;
+        self.evidence = Evidence::new(self.settings.seed);
         self.problem = None;
         self.learned = Learned::new(self.settings.seed);
     }
@@ -263,7 +271,14 @@ impl Engine {
             now_ns,
             iface_name,
         };
-        let flagged = bench.flagged(rows, &mut self.drift, outcome);
+        let since_ns = rows
+            .end_ns
+            .saturating_sub(self.scored_ns.unwrap_or(rows.start_ns));
+        let windows = (since_ns + self.settings.window_ns / 2) / self.settings.window_ns.max(1);
+        self.evidence
+            .advance(u32::try_from(windows).unwrap_or(u32::MAX).max(1));
+        self.scored_ns = Some(rows.end_ns);
+        let flagged = bench.flagged(rows, &mut self.drift, &mut self.evidence, outcome);
         bench.report(rows, &flagged, &mut self.incidents, outcome);
         self.incidents.close_idle(now_ns, &model.id, &mut outcome.alerts);
         outcome.drift_ratio = self.drift;

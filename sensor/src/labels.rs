@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use sensor_common::parse::Parsed;
+use sensor_common::{flow::FlowKey, parse::Parsed};
 
 use self::interval::Interval;
 
@@ -188,6 +188,25 @@ impl Labels {
             }
         }
     }
+
+    /// The label of a flow that was active between two times, and the part of that time that is labelled. Of several
+    /// intervals the one that began last counts. `None` for labels by frame: a flow has no frame numbers.
+    pub fn of_flow(&self, start_ns: u64, end_ns: u64, key: &FlowKey) -> Option<(LabelId, u64, u64)> {
+        let Form::Intervals(intervals) = &self.form else {
+            return None;
+        };
+        let begun = intervals.partition_point(|interval| interval.start_ns() < end_ns);
+        let begun = intervals.get(..begun).unwrap_or_default();
+        let matching = begun
+            .iter()
+            .rev()
+            .find(|interval| interval.end_ns() >= start_ns && interval.concerns(Some(key)))?;
+        Some((
+            matching.label(),
+            matching.start_ns().max(start_ns),
+            matching.end_ns().min(end_ns),
+        ))
+    }
 }
 
 #[derive(Default)]
@@ -255,6 +274,33 @@ mod tests {
         assert_eq!(name(31.0), Some("long"));
         assert_eq!(name(150.0), Some("stamp"));
         assert_eq!(name(200.0), None);
+    }
+
+    #[test]
+    fn a_flow_has_the_label_of_an_interval_that_its_time_and_its_ends_touch() {
+        let text = "start,end,src,dst,src_port,dst_port,proto,label\n\
+                    10,20,192.0.2.7,,,80,tcp,web\n\
+                    15,40,192.0.2.7,,,,,any\n";
+        let labels = read(text).unwrap();
+        let mapped = |last| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, last];
+        let key = |host, port| {
+            let zero: FlowKey = bytemuck::Zeroable::zeroed();
+            FlowKey {
+                addr: [mapped(1), mapped(host)],
+                port: [port, 5000],
+                proto: 6,
+                ..zero
+            }
+        };
+        let of = |start: u64, end: u64, key| labels.of_flow(start * 1_000_000_000, end * 1_000_000_000, &key);
+        assert_eq!(of(0, 10, key(7, 80)), None);
+        assert_eq!(of(5, 12, key(7, 80)), Some((0, 10_000_000_000, 12_000_000_000)));
+        assert_eq!(of(10, 20, key(7, 80)), Some((1, 15_000_000_000, 20_000_000_000)));
+        assert_eq!(of(5, 12, key(7, 81)), None);
+        assert_eq!(of(30, 50, key(7, 81)), Some((1, 30_000_000_000, 40_000_000_000)));
+        assert_eq!(of(30, 50, key(8, 81)), None);
+        let frames = read("frame,label\n1,x\n").unwrap();
+        assert_eq!(frames.of_flow(0, u64::MAX, &key(7, 80)), None);
     }
 
     #[test]

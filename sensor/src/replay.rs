@@ -7,6 +7,7 @@ pub mod feed;
 pub mod lessons;
 pub mod outputs;
 pub mod scan;
+pub mod stored;
 pub mod stream;
 
 pub use drive::{Books, Driven, drive};
@@ -24,6 +25,9 @@ pub enum ReplayError {
     /// An input cannot be opened or is no capture.
     #[error(transparent)]
     Capture(#[from] CaptureError),
+    /// Flow files cannot be read, or not together.
+    #[error(transparent)]
+    Stored(#[from] stored::StoredError),
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),

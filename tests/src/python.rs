@@ -67,7 +67,7 @@ fn directory() -> Result<PathBuf> {
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let name = format!("{:?}", command.get_program());
+    let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("cannot run {name}"))?;
     ensure!(
         output.status.success(),

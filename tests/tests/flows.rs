@@ -1,4 +1,4 @@
-//! `sensor flows` as users have it: one capture to Parquet, CSV and JSON lines, which pandas and DuckDB read as they
+//! `sensor flows` as users have it: one capture to Parquet, CSV and JSON lines, which pandas and `DuckDB` read as they
 //! are, with the totals of the capture. It must never take its expectations from the sensor: they are counted from the
 //! frames.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
@@ -15,7 +15,7 @@ use std::{
 use sensor_tests::{agent, frames, python};
 use serde_json::Value;
 
-/// What pandas needs to read Parquet, and DuckDB.
+/// What pandas needs to read Parquet, and `DuckDB`.
 const PYTHON: [&str; 3] = ["pandas==3.1.1", "pyarrow==26.0.1", "duckdb==2.0.0"];
 /// 2026-01-02 03:04:05.678901 UTC.
 const START_US: u64 = 1_767_323_045_678_901;

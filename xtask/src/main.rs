@@ -4,6 +4,7 @@
 //! never change the machine beyond what `setup` says it installs.
 
 mod daemon;
+mod eval;
 mod fuzz;
 mod lab;
 mod replay;
@@ -54,6 +55,16 @@ enum Action {
         /// Minutes for each target.
         #[arg(long, default_value_t = 10)]
         minutes: u64,
+    },
+    /// Train and judge every detector on recorded and simulated attacks, beside baselines; prints the tables of
+    /// docs/detection.md.
+    Eval {
+        /// Only these data (default: all).
+        #[arg(value_enum)]
+        data: Vec<eval::Data>,
+        /// Use this binary instead of building one.
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
     },
     /// Measure on this machine: kernel path, read-back of the flow table, records to scores, captures to scores.
     Bench {
@@ -143,6 +154,13 @@ fn act(action: Action) -> Result<bool> {
         Action::Lab(arguments) => play_lab(&arguments),
         Action::Test { tier } => tiers::run(tier),
         Action::Fuzz { target, minutes } => fuzz::run(target.as_deref(), Duration::from_secs(60 * minutes)),
+        Action::Eval { data, binary } => {
+            let binary = match binary {
+                Some(binary) => binary,
+                None => build()?,
+            };
+            eval::run(binary, &data)
+        }
         Action::Bench {
             name: Bench::Daemon, ..
         } => {

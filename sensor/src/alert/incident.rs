@@ -24,6 +24,9 @@ pub struct IncidentSettings {
     pub update_interval_ns: i64,
     /// Silence after which an incident is closed.
     pub idle_ns: i64,
+    /// The same for behaviours that only say that something is unusual: what is odd about a host tends to come back, and
+    /// an hour later it is no news.
+    pub idle_unspecific_ns: i64,
 }
 
 impl Default for IncidentSettings {
@@ -32,6 +35,7 @@ impl Default for IncidentSettings {
             max_open: 1024,
             update_interval_ns: 60_000_000_000,
             idle_ns: 300_000_000_000,
+            idle_unspecific_ns: 3_600_000_000_000,
         }
     }
 }
@@ -179,9 +183,14 @@ impl Incidents {
 
     /// Closes what has been silent, at the end of a window.
     pub fn close_idle(&mut self, now_ns: i64, model: &str, alerts: &mut Vec<Alert>) {
-        let idle_ns = self.settings.idle_ns;
+        let settings = self.settings;
         let sensor = &self.sensor;
         self.open.retain(|_, incident| {
+            let idle_ns = if incident.told.behaviour.is_specific() {
+                settings.idle_ns
+            } else {
+                settings.idle_unspecific_ns
+            };
             let keep = now_ns.saturating_sub(incident.alive_ns) < idle_ns;
             if !keep {
                 alerts.push(incident.alert(State::Closed, now_ns, model, sensor));

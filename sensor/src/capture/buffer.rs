@@ -41,6 +41,10 @@ impl Window {
 
     #[cold]
     fn refill(&mut self, need: usize) -> bool {
+        // At the end of damaged data this is asked at every byte: nothing may be moved then.
+        if self.ended {
+            return false;
+        }
         let left = self.available();
         self.bytes.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, left);

@@ -2,8 +2,15 @@
 
 use super::exit;
 use crate::{
-    config, flows::FlowsError, http::HttpError, labels::LabelError, metrics::MetricsError, model::ModelError,
-    probe::ProbeError, replay::ReplayError, sink::SinkError,
+    config,
+    flows::FlowsError,
+    http::HttpError,
+    labels::LabelError,
+    metrics::MetricsError,
+    model::ModelError,
+    probe::ProbeError,
+    replay::{ReplayError, stored::StoredError},
+    sink::SinkError,
 };
 
 /// Why a command ended, for the user, and its exit code.
@@ -39,11 +46,25 @@ impl From<ProbeError> for Failure {
 
 impl From<ReplayError> for Failure {
     fn from(cause: ReplayError) -> Self {
-        let code = match cause {
+        let code = match &cause {
             ReplayError::Capture(_) => exit::INPUT,
+            ReplayError::Stored(cause) => stored_code(cause),
             _ => exit::FAILED,
         };
         Self::new(code, cause.to_string())
+    }
+}
+
+impl From<StoredError> for Failure {
+    fn from(cause: StoredError) -> Self {
+        Self::new(stored_code(&cause), cause.to_string())
+    }
+}
+
+fn stored_code(cause: &StoredError) -> u8 {
+    match cause {
+        StoredError::Flows(cause) => cause.exit_code(),
+        _ => exit::USAGE,
     }
 }
 

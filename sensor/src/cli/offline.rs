@@ -55,6 +55,14 @@ pub(super) fn load_model(directory: &Path) -> Result<Model, Failure> {
     model::files::load(directory).map_err(|cause| Failure::new(exit::INPUT, cause.to_string()))
 }
 
+/// Why labels by frame cannot be used with flow files.
+pub(super) fn frames_of_rows() -> Failure {
+    Failure::new(
+        exit::USAGE,
+        "labels by frame say nothing about the rows of a flow file: use labels of the form `start,end,src,dst,src_port,dst_port,proto,label`, or the capture itself",
+    )
+}
+
 /// Exit code after reading: damage is not silent.
 pub(super) fn code(report: &ReadReport) -> u8 {
     if report.is_damaged() { exit::INPUT } else { 0 }

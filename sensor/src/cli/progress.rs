@@ -55,6 +55,27 @@ impl Progress {
         Self { bar }
     }
 
+    /// A count of rows whose end is not known.
+    pub(super) fn rows(what: &'static str) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self {
+                bar: ProgressBar::hidden(),
+            };
+        }
+        let bar = ProgressBar::no_length();
+        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {spinner} {human_pos} rows  {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(what);
+        Self { bar }
+    }
+
+    /// Shows a number of rows.
+    pub(super) fn show_rows(&self, rows: u64) {
+        self.bar.set_position(rows);
+    }
+
     /// Shows a share from 0 to 1.
     pub(super) fn show_share(&self, share: f64) {
         self.bar.set_position((share * 1000.0) as u64);

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::persistence::Persistence;
 use super::tail::{PValue, Tail};
 
 /// Families with fewer calibration rows than this use the pooled distribution of their kind.
@@ -25,13 +26,23 @@ const MIN_NORMALISER: f32 = 1.0;
 const MAX_UNIT_ROWS: usize = 32;
 /// At most this share of calibration units may be set aside as foreign (an attack during learning).
 const MAX_FOREIGN_SHARE: f64 = 0.05;
+/// Units above this many times the 90 % quantile may be foreign: rare ordinary units reach twice it in all our captures,
+/// attacks three to ten times.
+const FOREIGN_FENCE: f32 = 3.0;
+/// What a host comes back to in more than this many of this many equal stretches of learning is not foreign.
+const FOREIGN_STRETCHES: usize = 3;
+const STRETCHES: usize = 10;
 /// No threshold below this many times the 90 % quantile of rows.
 const MIN_THRESHOLD: f64 = 1.5;
 /// Where the data do not reach the rate asked for, no threshold below `MIN_THRESHOLD + PRIOR / √n` for n units. What
 /// short learning has not seen is mostly the rare but ordinary: a refused connection, a stalled download.
 const PRIOR: f64 = 15.0;
-/// Nor below the strongest calibration unit by this share of it over √n.
-const BEYOND_LARGEST: f64 = 1.0;
+/// The same for evidence over many windows, in powers of ten.
+const MIN_EVIDENCE: f64 = 3.0;
+const EVIDENCE_PRIOR: f64 = 60.0;
+/// There it is also above the strongest calibration unit by at least, and at most, these shares of it over √n.
+const BEYOND_LEAST: f64 = 1.0;
+const BEYOND_MOST: f64 = 10.0;
 /// Nanoseconds of a day.
 const DAY_NS: f64 = 86_400e9;
 
@@ -42,8 +53,12 @@ pub struct ScoredRow {
     pub family: usize,
     /// The pool (kind of row) that the family belongs to.
     pub pool: usize,
-    /// Alarm unit; rows of the same host and window share it.
+    /// Alarm unit; rows of the same host and window share it, and units are numbered in the order of time.
     pub unit: u32,
+    /// Window of the unit.
+    pub window: u32,
+    /// Number of the host, the same in all windows.
+    pub host: u32,
     /// Score.
     pub score: f32,
 }
@@ -70,6 +85,8 @@ pub struct Calibration {
     pub pools: Vec<Group>,
     /// By pool index: strength of the strongest row of each calibration unit.
     pub units: Vec<Tail>,
+    /// Evidence that adds up over a host's windows, at each calibration unit (see [`persistence`](super::persistence)).
+    pub persistence: Tail,
     /// Calibration units set aside as foreign.
     pub foreign_units: u64,
     /// Alarm units in a window on average, over all of learning.
@@ -139,22 +156,53 @@ impl Calibration {
             families,
             pools,
             units: Vec::new(),
+            persistence: Tail::fit(Vec::new()),
             foreign_units: 0,
             units_per_window: units_per_window as f32,
             window_ns,
         };
+        let mut units = Vec::new();
         for pool in 0..pool_names.len() {
-            let of_pool = rows.iter().filter(|row| row.pool == pool);
-            let mut strongest: Vec<(u32, f32)> = of_pool
-                .map(|row| (row.unit, calibration.strength(row.family, pool, row.score)))
-                .collect();
-            strongest.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
-            strongest.dedup_by_key(|(unit, _)| *unit);
-            let mut strengths: Vec<f32> = strongest.into_iter().map(|(_, strength)| strength).collect();
-            calibration.foreign_units += set_foreign_aside(&mut strengths);
+            let mut strongest = calibration.strongest(rows, pool);
+            units.extend(strongest.iter().map(|unit| (pool, *unit)));
+            calibration.foreign_units += set_foreign_aside(&mut strongest);
+            let strengths = strongest.into_iter().map(|unit| unit.strength).collect();
             calibration.units.push(Tail::fit(strengths));
         }
+        calibration.persistence = Tail::fit(calibration.evidence(&units));
         calibration
+    }
+
+    /// The strongest row of each unit of a pool, in the order of units.
+    fn strongest(&self, rows: &[ScoredRow], pool: usize) -> Vec<Unit> {
+        let of_pool = rows.iter().filter(|row| row.pool == pool);
+        let mut units: Vec<Unit> = of_pool
+            .map(|row| Unit {
+                number: row.unit,
+                window: row.window,
+                host: row.host,
+                strength: self.strength(row.family, pool, row.score),
+            })
+            .collect();
+        units.sort_unstable_by(|a, b| a.number.cmp(&b.number).then(b.strength.total_cmp(&a.strength)));
+        units.dedup_by_key(|unit| unit.number);
+        units
+    }
+
+    /// The persistence of each calibration unit, as the detector would have summed it.
+    fn evidence(&self, units: &[(usize, Unit)]) -> Vec<f32> {
+        // The least p-value of all pools, by window and host.
+        let mut least: BTreeMap<(u32, u32), f64> = BTreeMap::new();
+        for (pool, unit) in units {
+            let p_value = self.unit_p_value(*pool, unit.strength).value;
+            let held = least.entry((unit.window, unit.host)).or_insert(1.0);
+            *held = held.min(p_value);
+        }
+        let mut hosts: BTreeMap<u32, Persistence> = BTreeMap::new();
+        let one = |((window, host), p_value): ((u32, u32), f64)| {
+            hosts.entry(host).or_default().add(window, p_value)
+        };
+        least.into_iter().map(one).collect()
     }
 
     fn group(&self, family: usize, pool: usize) -> Option<&Group> {
@@ -196,12 +244,14 @@ impl Calibration {
         }
     }
 
-    /// The thresholds, by pool, that spend `alarm_budget_per_day` on ordinary traffic.
+    /// The thresholds, by pool, that spend `alarm_budget_per_day` on ordinary traffic; the last is that of evidence over
+    /// many windows.
     pub fn thresholds(&self, alarm_budget_per_day: f64) -> Vec<Threshold> {
-        let share = alarm_budget_per_day / self.units.len().max(1) as f64;
+        let share = alarm_budget_per_day / (self.units.len() + 1) as f64;
         self.units
             .iter()
-            .map(|units| self.threshold(units, share))
+            .map(|units| self.threshold(units, [MIN_THRESHOLD, PRIOR], share))
+            .chain([self.threshold(&self.persistence, [MIN_EVIDENCE, EVIDENCE_PRIOR], share)])
             .collect()
     }
 
@@ -209,9 +259,9 @@ impl Calibration {
     ///
     /// Within the data and the reach of the tail model this is the quantile asked for. Beyond it nothing can be
     /// promised from the data, so the threshold is conservative: the quantile at the end of the reach widened by half
-    /// for every further power of ten, and at least the largest calibration strength times `1 + 1/√n` (n units) and
-    /// `1.5 + 15/√n`.
-    fn threshold(&self, units: &Tail, alarm_budget_per_day: f64) -> Threshold {
+    /// for every further power of ten, between the largest calibration strength times `1 + 1/√n` and times `1 + 10/√n`
+    /// (n units), and at least `1.5 + 15/√n` (for evidence `3 + 60/√n`).
+    fn threshold(&self, units: &Tail, [least, prior]: [f64; 2], alarm_budget_per_day: f64) -> Threshold {
         let windows_per_day = DAY_NS / self.window_ns.max(1) as f64;
         let asked_p = alarm_budget_per_day / (windows_per_day * f64::from(self.units_per_window.max(1.0)));
         let asked_p = asked_p.clamp(1e-12, 0.5);
@@ -223,11 +273,13 @@ impl Calibration {
             if beyond_reach {
                 strength *= 1.0 + 0.5 * (end / asked_p).log10();
             }
-            strength = strength.max(f64::from(units.largest()) * (1.0 + BEYOND_LARGEST / n.sqrt()));
-            strength = strength.max(MIN_THRESHOLD + PRIOR / n.sqrt());
+            // Scores are bounded: a tail fitted to a few peaks may not run away from them.
+            let beyond = |share: f64| f64::from(units.largest()) * (1.0 + share / n.sqrt());
+            strength = strength.clamp(beyond(BEYOND_LEAST), beyond(BEYOND_MOST));
+            strength = strength.max(least + prior / n.sqrt());
         }
         Threshold {
-            strength: strength.max(MIN_THRESHOLD),
+            strength: strength.max(least),
             asked_p,
             beyond_reach,
         }
@@ -243,6 +295,8 @@ impl Calibration {
                 && group.tail.n > 0
         }) && self.units.len() == self.pools.len()
             && self.units.iter().all(|units| units.is_sound() && units.n > 0)
+            && self.persistence.is_sound()
+            && self.persistence.n > 0
             && self.units_per_window.is_finite()
             && self.units_per_window > 0.0
             && self.window_ns > 0
@@ -267,19 +321,65 @@ impl Group {
     }
 }
 
+/// One alarm unit of the calibration.
+#[derive(Clone, Copy, Debug)]
+struct Unit {
+    number: u32,
+    window: u32,
+    host: u32,
+    strength: f32,
+}
+
 /// Drops units that stand so far off the others that they are another kind of thing (an attack while learning), at
-/// most [`MAX_FOREIGN_SHARE`] of them: above five times the 90 % quantile and, on a log scale, above the upper quartile
-/// by two and a half times the distance of the quartiles. Returns how many.
-fn set_foreign_aside(strengths: &mut Vec<f32>) -> u64 {
+/// most [`MAX_FOREIGN_SHARE`] of them: above [`FOREIGN_FENCE`] times the 90 % quantile. A host that is mostly ordinary and does this all over the time
+/// of learning is no attacker: that is rare and ordinary, and stays. Returns how many.
+fn set_foreign_aside(units: &mut Vec<Unit>) -> u64 {
+    let mut strengths: Vec<f32> = units.iter().map(|unit| unit.strength).collect();
     strengths.sort_unstable_by(f32::total_cmp);
-    let at = |share: f64| super::quantile(strengths, share).max(1e-6);
-    let (lower, upper) = (at(0.25).ln(), at(0.75).ln());
-    let fence = (upper + 2.5 * (upper - lower)).exp().max(5.0 * at(0.9));
-    let foreign = strengths.len() - strengths.partition_point(|strength| *strength <= fence);
-    let most = (strengths.len() as f64 * MAX_FOREIGN_SHARE).floor() as usize;
-    let dropped = foreign.min(most);
-    strengths.truncate(strengths.len() - dropped);
-    dropped as u64
+    let fence = FOREIGN_FENCE * super::quantile(&strengths, 0.9).max(1e-6);
+    if strengths.last().is_none_or(|largest| *largest <= fence) {
+        return 0;
+    }
+    let mut hosts: BTreeMap<u32, Vec<Unit>> = BTreeMap::new();
+    for unit in units.iter() {
+        hosts.entry(unit.host).or_default().push(*unit);
+    }
+    let span = units
+        .iter()
+        .map(|unit| unit.window)
+        .fold((u32::MAX, 0), |(first, last), window| {
+            (first.min(window), last.max(window))
+        });
+    hosts.retain(|_, units| !comes_back(units, fence, span));
+    let mut foreign: Vec<f32> = units
+        .iter()
+        .filter(|unit| unit.strength > fence && hosts.contains_key(&unit.host))
+        .map(|unit| unit.strength)
+        .collect();
+    foreign.sort_unstable_by(|a, b| b.total_cmp(a));
+    foreign.truncate((units.len() as f64 * MAX_FOREIGN_SHARE).floor() as usize);
+    let Some(least) = foreign.last().copied() else {
+        return 0;
+    };
+    let before = units.len();
+    units.retain(|unit| unit.strength < least || !hosts.contains_key(&unit.host));
+    (before - units.len()) as u64
+}
+
+/// Whether one host's units above `fence` are the smaller part of all of its units, and are found in more than
+/// [`FOREIGN_STRETCHES`] of [`STRETCHES`] equal stretches of the windows from `first` to `last`.
+fn comes_back(units: &[Unit], fence: f32, (first, last): (u32, u32)) -> bool {
+    let length = u64::from(last - first) + 1;
+    let mut seen = [false; STRETCHES];
+    let mut count = 0;
+    for unit in units.iter().filter(|unit| unit.strength > fence) {
+        count += 1;
+        let stretch = u64::from(unit.window - first) * STRETCHES as u64 / length;
+        if let Some(seen) = seen.get_mut(stretch as usize) {
+            *seen = true;
+        }
+    }
+    count * 2 < units.len() && seen.iter().filter(|seen| **seen).count() > FOREIGN_STRETCHES
 }
 
 #[cfg(test)]

@@ -28,11 +28,9 @@ pub struct KMeansSettings {
     pub max_rows: usize,
     /// Passes of Lloyd's algorithm at most.
     pub max_iterations: u64,
-    /// Training rows, which are in order of time, are cut into this many blocks…
-    pub blocks: usize,
-    /// …and a cluster stays only if its rows come from at least this many of them: what happened once in training may
-    /// have been an attack.
-    pub min_blocks: usize,
+    /// Training rows are in order of time. A cluster stays only if at least a tenth of its rows lie outside of every
+    /// stretch of this share of all rows: what happened once in training may have been an attack.
+    pub burst_share: f64,
 }
 
 impl Default for KMeansSettings {
@@ -43,8 +41,7 @@ impl Default for KMeansSettings {
             rows_per_cluster: 20,
             max_rows: 20_000,
             max_iterations: 30,
-            blocks: 20,
-            min_blocks: 2,
+            burst_share: 0.05,
         }
     }
 }

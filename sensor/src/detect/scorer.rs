@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::autoencoder::{Autoencoder, Contribution};
-use super::forest::Forest;
+use super::forest::{Forest, Influence};
 use super::kmeans::KMeans;
 use super::quantile;
 use super::scaler::Scaler;
@@ -67,9 +67,9 @@ const FOREST_NORM_SHARE: f64 = 0.99;
 /// A family's scale is at least this share of that of all rows: a very regular family must not cry at its first small
 /// irregularity.
 const MIN_NORM_SHARE: f32 = 0.2;
-/// A scale is at least what a row scores of which one feature is this many robust spreads off: a host as regular as a
+/// A scale is at least what a row scores of which one feature is this many robust spreads off (a root of a mean): a host as regular as a
 /// clock must not alarm at its first small irregularity.
-const LEAST_SPREADS: f32 = 2.0;
+const LEAST_SPREADS: f32 = 1.0;
 /// A forest's scale is at least this: one vote in ten.
 const MIN_FOREST_NORM: f32 = 0.1;
 /// Families with fewer rows use the scale of all rows.
@@ -98,13 +98,36 @@ impl Detector {
         Ok(())
     }
 
-    fn explain(&self, row: &[f32]) -> candle_core::Result<Vec<Contribution>> {
+    fn explain(&self, scaler: &Scaler, row: &[f32]) -> candle_core::Result<Vec<Contribution>> {
         match self {
             Self::Autoencoder(detector) => detector.explain(row),
             Self::Kmeans(detector) => Ok(detector.explain(row)),
-            Self::Forest(detector) => Ok(detector.explain(row)),
+            Self::Forest(detector) => Ok(reasons_of_votes(detector, scaler, row)),
         }
     }
+}
+
+/// What spoke for an attack among the trees, in the form of the other detectors: there is no expected value beside the
+/// usual one.
+fn reasons_of_votes(forest: &Forest, scaler: &Scaler, row: &[f32]) -> Vec<Contribution> {
+    let influences = forest.explain(row);
+    let against = |change: f32| (-change).max(0.0);
+    let total: f32 = influences.iter().map(|part| against(part.benign_change)).sum();
+    let columns = scaler.columns();
+    let contribution = |part: &Influence| {
+        let column = columns.get(part.column)?;
+        let error = against(part.benign_change);
+        Some(Contribution {
+            column: part.column,
+            observed: part.observed,
+            expected: column.usual,
+            low: column.usual_low,
+            high: column.usual_high,
+            error,
+            share: if total > 0.0 { error / total } else { 0.0 },
+        })
+    };
+    influences.iter().filter_map(contribution).collect()
 }
 
 /// A detector and its scale.
@@ -227,8 +250,9 @@ impl Scorer {
     /// # Errors
     /// If the width does not fit.
     pub fn explain(&self, row: &[f32]) -> candle_core::Result<Vec<Contribution>> {
-        self.members
-            .first()
-            .map_or_else(|| Ok(Vec::new()), |member| member.detector.explain(row))
+        self.members.first().map_or_else(
+            || Ok(Vec::new()),
+            |member| member.detector.explain(&self.scaler, row),
+        )
     }
 }

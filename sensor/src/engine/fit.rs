@@ -110,6 +110,8 @@ impl Fit {
                     family: usize::from(place.family),
                     pool,
                     unit: place.unit,
+                    window: place.window,
+                    host: place.host,
                     score: *score,
                 }),
         );
@@ -179,6 +181,14 @@ fn excess(kind: RowKind, feature: &Feature) -> Excess {
         }
         // In a quiet window, or when traffic is held up, all counts of a host are low at once.
         (RowKind::Host, _) if feature.scale == Scale::Log1p => Excess::Above,
+        (RowKind::Flow, name)
+            if feature.scale == Scale::Log1p
+                && ["initiator_", "responder_", "target_"]
+                    .iter()
+                    .any(|ends| name.starts_with(ends)) =>
+        {
+            Excess::Above
+        }
         _ => Excess::Both,
     }
 }
@@ -204,6 +214,7 @@ mod tests {
             assert_eq!(of(RowKind::Flow, name), Some(Excess::Below));
         }
         assert_eq!(of(RowKind::Flow, "bytes_out"), Some(Excess::Both));
+        assert_eq!(of(RowKind::Flow, "initiator_bytes_out"), Some(Excess::Above));
         assert_eq!(of(RowKind::Host, "packets_in"), Some(Excess::Above));
     }
 }

@@ -12,6 +12,7 @@ use crate::detect::calibrate::Threshold;
 use crate::features::{Family, HostColumn, RowKind, Rows, WindowRows};
 use crate::model::{Model, pool_index};
 
+use super::evidence::Evidence;
 use super::outcome::{Exemplar, Outcome, ScoreRow, Suppressed, Unscored};
 
 /// Moving average of the share of unusual rows: weight of one row, and of one window at most.
@@ -34,9 +35,15 @@ pub(super) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Scores all rows and returns the hosts over the threshold, sorted by address. `drift` is the moving average of
-    /// the drift ratio.
-    pub(super) fn flagged(&self, rows: &WindowRows, drift: &mut f64, outcome: &mut Outcome) -> Vec<Flagged> {
+    /// Scores all rows and returns the hosts over the threshold, in this window or by what added up over many, sorted by
+    /// address. `drift` is the moving average of the drift ratio.
+    pub(super) fn flagged(
+        &self,
+        rows: &WindowRows,
+        drift: &mut f64,
+        evidence: &mut Evidence,
+        outcome: &mut Outcome,
+    ) -> Vec<Flagged> {
         // Seeded, so that addresses cannot be chosen to collide; the order of the map never reaches an output.
         let mut strongest: HashMap<[u8; 16], Flagged, _> =
             HashMap::with_hasher(foldhash::quality::FixedState::with_seed(self.seed));
@@ -49,19 +56,16 @@ impl Bench<'_> {
             }
             scored += scores.len() as u64;
             let pool = pool_index(rows.kind);
-            let threshold = self
-                .thresholds
-                .get(pool)
-                .map_or(f64::INFINITY, |threshold| threshold.strength) as f32;
+            let threshold = self.threshold(pool);
             if let Some(count) = outcome.rows_scored.get_mut(pool) {
                 *count += scores.len() as u64;
             }
             for (index, (scored, key)) in scores.iter().zip(&rows.keys).enumerate() {
                 outcome.errors.add(scored.score);
-                unusual += u64::from(scored.strength > 1.0);
+                let above = scored.strength > 1.0;
+                unusual += u64::from(above);
                 // One ARP or neighbour discovery exchange is no event, however rare; a scan shows in its host's row.
-                let alarm = scored.strength > threshold && key.family != Family::Arp;
-                if alarm {
+                if above && key.family != Family::Arp {
                     let flagged = Flagged {
                         host: key.initiator,
                         over: scored.strength / threshold,
@@ -76,13 +80,12 @@ impl Bench<'_> {
                     }
                 }
                 if self.keep_scores && rows.kind == RowKind::Flow {
-                    let p_value = self.model.row_p_value(rows.kind, key.family, scored.score).value;
                     outcome.scores.push(ScoreRow {
                         kind: rows.kind,
                         key: *key,
                         score: scored.strength,
-                        p_value,
-                        alarm,
+                        p_value: self.model.row_p_value(rows.kind, key.family, scored.score).value,
+                        alarm: scored.strength > threshold && key.family != Family::Arp,
                     });
                 }
             }
@@ -92,7 +95,10 @@ impl Bench<'_> {
             let weight = (scored as f64 * DRIFT_ROW_WEIGHT).min(DRIFT_WINDOW_WEIGHT);
             *drift += (ratio - *drift) * weight;
         }
-        let mut flagged: Vec<Flagged> = strongest.into_values().collect();
+        let mut flagged: Vec<Flagged> = strongest
+            .into_values()
+            .filter_map(|host| self.remember(host, evidence))
+            .collect();
         flagged.sort_unstable_by_key(|flagged| flagged.host);
         mark_parts(&flagged, &mut outcome.scores);
         for host in &flagged {
@@ -101,6 +107,27 @@ impl Bench<'_> {
             }
         }
         flagged
+    }
+
+    fn threshold(&self, index: usize) -> f32 {
+        self.thresholds
+            .get(index)
+            .map_or(f64::INFINITY, |threshold| threshold.strength) as f32
+    }
+
+    /// Adds what a host did to the evidence against it; the host if it is over the threshold now or by all of that.
+    fn remember(&self, host: Flagged, evidence: &mut Evidence) -> Option<Flagged> {
+        let persistence = evidence.add(&host.host, host.p_value) / self.threshold(RowKind::ALL.len());
+        if host.over > 1.0 {
+            return Some(host);
+        }
+        (persistence > 1.0).then(|| {
+            evidence.clear(&host.host);
+            Flagged {
+                over: persistence,
+                ..host
+            }
+        })
     }
 
     /// Turns flagged hosts into incidents and alerts.

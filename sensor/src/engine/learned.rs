@@ -18,6 +18,8 @@ pub(super) struct Place {
     pub(super) window: u32,
     /// Unit, counted from 0 over all windows.
     pub(super) unit: u32,
+    /// Number of the host whose row it is: a hash of its address.
+    pub(super) host: u32,
     /// Index of the family of traffic.
     pub(super) family: u8,
     /// Class by the labels; 0 is benign, and everything is where there are no labels.
@@ -123,6 +125,7 @@ impl Learned {
             let place = Place {
                 window: self.windows,
                 unit: *unit,
+                host: host_number(&key.initiator, self.seed),
                 family: key.family as u8,
                 class: class_of(rows.kind, key),
             };
@@ -188,6 +191,12 @@ impl Kept {
         }
         (values, places)
     }
+}
+
+/// A number for a host that is the same in all windows. Two hosts in a billion may share one.
+fn host_number(address: &[u8; 16], seed: u64) -> u32 {
+    use std::hash::BuildHasher as _;
+    foldhash::quality::FixedState::with_seed(seed).hash_one(address) as u32
 }
 
 /// Whether a unit is in the sample: one in 2^`halvings`, nested from one halving to the next (the mixer of `SplitMix64`).

@@ -23,6 +23,7 @@ fn settings(learn_windows: u64) -> EngineSettings {
             window_ns: WINDOW_NS,
             local_networks: Vec::new(),
         },
+        detector: DetectorKind::Ensemble,
     }
 }
 

@@ -60,6 +60,17 @@ pub struct Verdict {
     pub delay_ns: Option<u64>,
 }
 
+/// An incident, judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// End of the window that opened it, Unix nanoseconds.
+    pub at_ns: u64,
+    /// What it was called last.
+    pub behaviour: &'static str,
+    /// Whether it is about an event.
+    pub right: bool,
+}
+
 /// What became of events and incidents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matched {
@@ -71,6 +82,8 @@ pub struct Matched {
     pub false_incidents: u64,
     /// Incidents about each label's events, by behaviour.
     pub named_as: BTreeMap<LabelId, BTreeMap<&'static str, u64>>,
+    /// All incidents in order of time.
+    pub marks: Vec<Mark>,
 }
 
 impl Events {
@@ -162,6 +175,25 @@ impl Events {
         }
         matched.events.sort_by_key(|event| event.start_ns);
         matched.false_incidents = matched.incidents - right.len() as u64;
+        matched.marks = self.marks(&right);
         matched
     }
+
+    fn marks(&self, right: &BTreeSet<&str>) -> Vec<Mark> {
+        let mut marks: BTreeMap<&str, Mark> = BTreeMap::new();
+        for told in &self.told {
+            let mark = marks.entry(&told.incident).or_insert(Mark {
+                at_ns: told.at_ns,
+                behaviour: told.behaviour,
+                right: right.contains(told.incident.as_str()),
+            });
+            mark.behaviour = told.behaviour;
+        }
+        let mut marks: Vec<Mark> = marks.into_values().collect();
+        marks.sort_by_key(|mark| mark.at_ns);
+        marks
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use sensor_common::{flow::FlowKey, parse::Parsed};
 
 use crate::{
     capture::CapturedFrame,
+    flows::StoredWindow,
     labels::{LabelId, Labels},
     replay::Watch,
 };
@@ -42,6 +43,39 @@ impl<'a> Labeller<'a> {
     }
 }
 
+impl WindowLabels {
+    /// The labels of a stored window: a flow has that of an interval that overlaps the window and concerns it. Only
+    /// labels by interval can say that.
+    pub fn of_rows(labels: &Labels, window: &StoredWindow) -> Self {
+        let unsigned = |time_ns: i64| u64::try_from(time_ns).unwrap_or(0);
+        let (start_ns, end_ns) = (unsigned(window.wall_start_ns), unsigned(window.wall_end_ns));
+        let mut found = Self::default();
+        for key in &window.rows.flow.keys {
+            if let Some((label, first_ns, last_ns)) = labels.of_flow(start_ns, end_ns, &key.flow) {
+                found.saw(label, first_ns, last_ns);
+                found.add_flow(&key.flow, label);
+            }
+        }
+        found
+    }
+
+    fn saw(&mut self, label: LabelId, first_ns: u64, last_ns: u64) {
+        let (first, last) = self.seen.entry(label).or_insert((first_ns, last_ns));
+        (*first, *last) = ((*first).min(first_ns), (*last).max(last_ns));
+    }
+
+    fn add_flow(&mut self, key: &FlowKey, label: LabelId) {
+        if self.flows.contains_key(key) {
+            return;
+        }
+        self.flows.insert(*key, label);
+        for address in key.addr {
+            let held = self.hosts.entry(address).or_insert(label);
+            *held = label.min(*held);
+        }
+    }
+}
+
 impl Watch for Labeller<'_> {
     type Note = WindowLabels;
 
@@ -50,25 +84,115 @@ impl Watch for Labeller<'_> {
         let Some(label) = self.labels.of(before + frame.number, frame.time_ns, parsed) else {
             return;
         };
-        let (first, last) = self
-            .open
-            .seen
-            .entry(label)
-            .or_insert((frame.time_ns, frame.time_ns));
-        (*first, *last) = ((*first).min(frame.time_ns), (*last).max(frame.time_ns));
+        self.open.saw(label, frame.time_ns, frame.time_ns);
         if let Some(parsed) = parsed {
-            if self.open.flows.contains_key(&parsed.key) {
-                return;
-            }
-            self.open.flows.insert(parsed.key, label);
-            for address in parsed.key.addr {
-                let held = self.open.hosts.entry(address).or_insert(label);
-                *held = label.min(*held);
-            }
+            self.open.add_flow(&parsed.key, label);
         }
     }
 
     fn take(&mut self) -> WindowLabels {
         std::mem::take(&mut self.open)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::path::Path;
+
+    use bytemuck::Zeroable as _;
+    use sensor_common::parse::Start;
+
+    use super::*;
+    use crate::features::{Family, RowKey, RowKind, Rows, WindowRows};
+
+    fn frame(number: u64, input: u32, time_ns: u64) -> CapturedFrame<'static> {
+        CapturedFrame {
+            time_ns,
+            start: Start::Ip,
+            data: &[0],
+            wire_len: 1,
+            iface: 0,
+            input: input.try_into().unwrap(),
+            number,
+        }
+    }
+
+    fn key(low: u8, high: u8) -> FlowKey {
+        FlowKey {
+            addr: [[low; 16], [high; 16]],
+            ..FlowKey::zeroed()
+        }
+    }
+
+    fn parsed(low: u8, high: u8) -> Parsed {
+        Parsed {
+            key: key(low, high),
+            ..Parsed::zeroed()
+        }
+    }
+
+    #[test]
+    fn frames_are_counted_over_all_inputs_and_each_window_begins_anew() {
+        let labels = "frame,label\n2,scan\n12,flood\n13,scan\n";
+        let labels = Labels::read(labels.as_bytes(), Path::new("x")).unwrap();
+        let mut labeller = Labeller::new(&labels, &[0, 10]);
+        labeller.frame(&frame(1, 0, 5), Some(&parsed(1, 2)));
+        labeller.frame(&frame(2, 0, 6), Some(&parsed(1, 3)));
+        let first = labeller.take();
+        assert_eq!(first.flows.get(&key(1, 3)), Some(&0));
+        assert!(!first.flows.contains_key(&key(1, 2)));
+        // The second frame of the second input is the twelfth of all.
+        labeller.frame(&frame(2, 1, 20), Some(&parsed(4, 5)));
+        labeller.frame(&frame(3, 1, 21), Some(&parsed(4, 5)));
+        labeller.frame(&frame(3, 1, 25), None);
+        let second = labeller.take();
+        assert_eq!(second.flows.len(), 1);
+        // The first malicious packet of a flow decides; a host has the smallest of its flows' labels.
+        assert_eq!(second.flows.get(&key(4, 5)), Some(&1));
+        assert_eq!(second.hosts.get(&[4; 16]), Some(&1));
+        assert_eq!(
+            second.seen.into_iter().collect::<Vec<_>>(),
+            [(0, (21, 25)), (1, (20, 20))]
+        );
+        assert!(labeller.take().flows.is_empty());
+    }
+
+    #[test]
+    fn stored_flows_are_labelled_for_the_part_of_the_window_that_the_interval_covers() {
+        let labels = "start,end,src,dst,src_port,dst_port,proto,label\n5,15,,,,,,scan\n";
+        let labels = Labels::read(labels.as_bytes(), Path::new("x")).unwrap();
+        let mut flow = Rows::empty(RowKind::Flow);
+        flow.values = vec![0.0; flow.width];
+        flow.keys = vec![RowKey {
+            flow: key(1, 2),
+            initiator: [1; 16],
+            responder: [2; 16],
+            packets: 1,
+            bytes: 60,
+            service_port: 0,
+            initiator_port: 0,
+            iface: 0,
+            proto: 0,
+            family: Family::Other,
+        }];
+        let window = |start_s: i64| StoredWindow {
+            rows: WindowRows {
+                start_ns: 0,
+                end_ns: 10,
+                coverage: 1.0,
+                flow: flow.clone(),
+                host: Rows::empty(RowKind::Host),
+                host_facts: Vec::new(),
+                hosts_over_limit: 0,
+            },
+            wall_start_ns: start_s * 1_000_000_000,
+            wall_end_ns: (start_s + 10) * 1_000_000_000,
+        };
+        let found = WindowLabels::of_rows(&labels, &window(10));
+        assert_eq!(found.flows.get(&key(1, 2)), Some(&0));
+        assert_eq!(found.hosts.len(), 2);
+        assert_eq!(found.seen.get(&0), Some(&(10_000_000_000, 15_000_000_000)));
+        assert!(WindowLabels::of_rows(&labels, &window(20)).flows.is_empty());
     }
 }

@@ -98,6 +98,8 @@ pub struct LabelFigures {
     pub events: u64,
     /// Of those, detected.
     pub detected: u64,
+    /// Median time from an event's start to its first alert.
+    pub median_delay_s: Option<f64>,
     /// Incidents about them, by behaviour.
     pub named_as: BTreeMap<&'static str, u64>,
 }
@@ -120,6 +122,19 @@ pub struct SpeedFigures {
     pub rows_per_second: f64,
 }
 
+/// A threshold of the model, and what it rests on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ThresholdFigures {
+    /// What it is compared with: the strongest `flow` or `host` row of a host and window, or evidence over windows.
+    pub of: &'static str,
+    /// The threshold.
+    pub strength: f64,
+    /// Probability per host and window that was asked for.
+    pub asked_p: f64,
+    /// The calibration data did not reach that probability.
+    pub beyond_reach: bool,
+}
+
 /// The figures of the contract.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Figures {
@@ -133,6 +148,10 @@ pub struct Figures {
     pub threshold: f64,
     /// False alarms a day that were asked for.
     pub alarm_budget_per_day: f64,
+    /// Incidents a day about no event: what came of it.
+    pub realised_alarm_rate_per_day: Option<f64>,
+    /// All thresholds of the model at that budget.
+    pub thresholds: Vec<ThresholdFigures>,
     /// At the threshold.
     pub confusion: Confusion,
     /// tp / (tp + fp).
@@ -206,6 +225,7 @@ impl Figures {
             recall: mean(figures.labels.iter().filter_map(|label| label.recall)),
         };
         figures.events = events(names, matched);
+        figures.realised_alarm_rate_per_day = ratio(matched.false_incidents as f64, seconds / 86_400.0);
         figures.incidents = IncidentFigures {
             total: matched.incidents,
             wrong: matched.false_incidents,
@@ -233,25 +253,35 @@ fn of_label(id: LabelId, name: &str, rows: &[ScoredRow], matched: &Matched) -> L
         recall_at_fpr_1e2: curves.tpr_at(1e-2),
         events: events().count() as u64,
         detected: events().filter(|event| event.delay_ns.is_some()).count() as u64,
+        median_delay_s: median_s(events().filter_map(|event| event.delay_ns)),
         named_as: matched.named_as.get(&id).cloned().unwrap_or_default(),
     }
 }
 
 fn events(names: &[String], matched: &Matched) -> EventFigures {
-    let mut delays: Vec<u64> = matched.events.iter().filter_map(|event| event.delay_ns).collect();
-    delays.sort_unstable();
     let missed = matched.events.iter().filter(|event| event.delay_ns.is_none());
-    let middle = |index: usize| delays.get(index).map(|delay| *delay as f64 / 1e9);
     EventFigures {
         total: matched.events.len() as u64,
-        detected: delays.len() as u64,
+        detected: matched
+            .events
+            .iter()
+            .filter(|event| event.delay_ns.is_some())
+            .count() as u64,
         missed: missed
             .filter_map(|event| names.get(usize::from(event.label)).cloned())
             .collect(),
-        median_delay_s: middle(delays.len() / 2)
-            .zip(middle(delays.len().saturating_sub(1) / 2))
-            .map(|(high, low)| f64::midpoint(high, low)),
+        median_delay_s: median_s(matched.events.iter().filter_map(|event| event.delay_ns)),
     }
+}
+
+/// Median of times in nanoseconds, as seconds.
+fn median_s(times_ns: impl Iterator<Item = u64>) -> Option<f64> {
+    let mut times: Vec<u64> = times_ns.collect();
+    times.sort_unstable();
+    let at = |index: usize| times.get(index).map(|time_ns| *time_ns as f64 / 1e9);
+    at(times.len() / 2)
+        .zip(at(times.len().saturating_sub(1) / 2))
+        .map(|(high, low)| f64::midpoint(high, low))
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -286,6 +316,7 @@ mod tests {
             incidents: 3,
             false_incidents: 2,
             named_as: BTreeMap::from([(0, BTreeMap::from([("syn_flood", 1)]))]),
+            marks: Vec::new(),
         };
         let names = ["flood".to_owned(), "beacon".to_owned()];
         let figures = Figures::of(&rows, &names, &matched, 7200.0);
@@ -299,6 +330,8 @@ mod tests {
         assert_eq!(figures.events.missed, ["beacon"]);
         assert_eq!(figures.events.median_delay_s, Some(4.0));
         assert_eq!(figures.incidents.false_per_hour, Some(1.0));
+        assert_eq!(figures.realised_alarm_rate_per_day, Some(24.0));
+        assert_eq!(figures.labels[0].median_delay_s, Some(4.0));
         let json = serde_json::to_value(&figures).unwrap();
         assert_eq!(json["confusion"]["fn"], 10);
         assert_eq!(json["incidents"]["false"], 2);

@@ -1,7 +1,7 @@
 //! One labelled stretch of time, optionally of certain hosts and ports. It must never match by direction: an answer
 //! belongs to what it answers.
 
-use sensor_common::parse::Parsed;
+use sensor_common::{flow::FlowKey, parse::Parsed};
 
 use super::LabelId;
 use crate::config::Network;
@@ -63,21 +63,26 @@ impl Interval {
         self.start_ns
     }
 
+    pub(super) fn end_ns(&self) -> u64 {
+        self.end_ns
+    }
+
     pub(super) fn label(&self) -> LabelId {
         self.label
     }
 
     /// Whether a frame is in it, either way round.
     pub(super) fn holds(&self, time_ns: u64, parsed: Option<&Parsed>) -> bool {
-        if time_ns < self.start_ns || time_ns > self.end_ns {
-            return false;
-        }
+        time_ns >= self.start_ns && time_ns <= self.end_ns && self.concerns(parsed.map(|parsed| &parsed.key))
+    }
+
+    /// Whether a flow is one of those it is about, either way round; `None` is a frame without a flow.
+    pub(super) fn concerns(&self, key: Option<&FlowKey>) -> bool {
         let [a, b] = &self.sides;
         let unbound = |side: &Side| side.network.is_none() && side.port.is_none();
-        let Some(parsed) = parsed else {
+        let Some(key) = key else {
             return unbound(a) && unbound(b) && self.proto.is_none();
         };
-        let key = &parsed.key;
         let ends = |from: usize, to: usize| {
             a.holds(&key.addr[from], key.port[from]) && b.holds(&key.addr[to], key.port[to])
         };

@@ -4,6 +4,7 @@
 use candle_core::{Device, Tensor};
 
 use crate::detect::autoencoder::Autoencoder;
+use crate::detect::forest::{Forest, ForestParts};
 use crate::detect::kmeans::KMeans;
 use crate::detect::network::{Layer, Network, shapes};
 use crate::detect::scaler::Scaler;
@@ -52,7 +53,7 @@ pub(super) fn of_scorer(scorer: &Scorer) -> candle_core::Result<Vec<Array>> {
                     detector.spreads().to_vec(),
                 ));
             }
-            Detector::Forest(_) => {}
+            Detector::Forest(detector) => forest(detector, &mut arrays)?,
         }
     }
     Ok(arrays)
@@ -72,6 +73,66 @@ fn autoencoder(detector: &Autoencoder, arrays: &mut Vec<Array>) -> candle_core::
     Ok(())
 }
 
+/// Node numbers are stored as floats, exact up to here: far more nodes than a hundred trees have.
+const MOST_EXACT: u32 = 1 << 24;
+
+fn forest(detector: &Forest, arrays: &mut Vec<Array>) -> candle_core::Result<()> {
+    let parts = detector.parts();
+    let classes = vec![detector.class_count() as u32];
+    for (name, numbers) in [
+        ("class_count", &classes),
+        ("roots", &parts.roots),
+        ("features", &parts.features),
+        ("lefts", &parts.lefts),
+        ("classes", &parts.classes),
+    ] {
+        if numbers.iter().any(|number| *number > MOST_EXACT) {
+            let cause = format!(
+                "the forest is too large to be stored: {} nodes",
+                parts.features.len()
+            );
+            return Err(candle_core::Error::Msg(cause));
+        }
+        let values: Vec<f32> = numbers.iter().map(|number| *number as f32).collect();
+        arrays.push(Array::new(format!("forest.{name}"), &[values.len()], values));
+    }
+    for (name, values) in [("thresholds", parts.thresholds), ("benign", parts.benign)] {
+        arrays.push(Array::new(format!("forest.{name}"), &[values.len()], values));
+    }
+    Ok(())
+}
+
+fn to_forest<E>(
+    width: usize,
+    read: &dyn Fn(&str, &[Option<usize>]) -> Result<Array, E>,
+    broken: &dyn Fn(String) -> E,
+) -> Result<Detector, E> {
+    let numbers = |name: &str, length: Option<usize>| -> Result<Vec<u32>, E> {
+        let values = read(&format!("forest.{name}"), &[length])?.values;
+        let whole = |value: &f32| value.fract() == 0.0 && (0.0..=MOST_EXACT as f32).contains(value);
+        if !values.iter().all(whole) {
+            return Err(broken(format!(
+                "forest.{name} holds values that are no numbers of nodes"
+            )));
+        }
+        Ok(values.iter().map(|value| *value as u32).collect())
+    };
+    let features = numbers("features", None)?;
+    let nodes = Some(features.len());
+    let parts = ForestParts {
+        roots: numbers("roots", None)?,
+        lefts: numbers("lefts", nodes)?,
+        classes: numbers("classes", nodes)?,
+        thresholds: read("forest.thresholds", &[nodes])?.values,
+        benign: read("forest.benign", &[nodes])?.values,
+        features,
+    };
+    let class_count = numbers("class_count", Some(1))?.first().copied().unwrap_or(0);
+    Forest::from_parts(width, class_count as usize, &parts)
+        .map(Detector::Forest)
+        .map_err(|error| broken(error.to_string()))
+}
+
 /// Builds one detector; `read` gives an array by name, `None` as a dimension is any length.
 pub(super) fn to_detector<E>(
     kind: DetectorKind,
@@ -88,7 +149,9 @@ pub(super) fn to_detector<E>(
                 .map(Detector::Kmeans)
                 .map_err(|error| broken(error.to_string()))
         }
-        _ => {
+        DetectorKind::Forest => to_forest(scaler.width(), read, broken),
+        DetectorKind::Ensemble => Err(broken("an ensemble cannot be a part of one".to_owned())),
+        DetectorKind::Autoencoder => {
             let mut layers = Vec::new();
             for (index, (inputs, outputs)) in shapes(scaler.width()).into_iter().enumerate() {
                 let tensor = |part: &str, dims: &[usize]| {

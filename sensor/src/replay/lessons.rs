@@ -1,11 +1,13 @@
-//! What a model is trained on, from captures: rows of ordinary traffic, and the classes of malicious ones where there are
+//! What a model is trained on, from captures or flow files: rows of ordinary traffic, and the classes of malicious ones where there are
 //! labels. It must never call a row ordinary that has a malicious packet.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use super::{
     Feed, ReplayError,
     drive::{extractor_settings, feed_settings},
+    stored,
     stream::stream,
 };
 use crate::{
@@ -59,16 +61,45 @@ pub fn learn(
         },
     )
     .map_err(|source| ReplayError::Thread { source })?;
+    Ok((job(learned, lessons, labels), captures.report()))
+}
+
+/// Reads flow files into a training job: the same as from the captures that they were made of. `progress` hears the
+/// number of rows so far. Labels must be by interval.
+///
+/// # Errors
+/// See [`StoredError`](stored::StoredError).
+pub fn learn_stored(
+    paths: &[PathBuf],
+    lessons: &Lessons<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<TrainingJob, ReplayError> {
+    let mut learned = Learned::new(lessons.seed);
+    let none = Labels::none();
+    let labels = lessons.labels.unwrap_or(&none);
+    let mut count = 0;
     let window_ns = lessons.settings.window.as_nanos() as u64;
-    let job = TrainingJob::new(
+    stored::windows::<ReplayError>(paths, window_ns, &mut |window, _| {
+        let note = WindowLabels::of_rows(labels, &window);
+        learned.add_labelled(&window.rows, window.wall_end_ns, &|kind, key| {
+            class(&note, kind, key)
+        });
+        count += (window.rows.flow.len() + window.rows.host.len()) as u64;
+        progress(count);
+        Ok(())
+    })?;
+    Ok(job(learned, lessons, labels))
+}
+
+fn job(learned: Learned, lessons: &Lessons<'_>, labels: &Labels) -> TrainingJob {
+    TrainingJob::new(
         learned,
         lessons.detector,
         labels.names().to_vec(),
         lessons.seed,
-        window_ns,
+        lessons.settings.window.as_nanos() as u64,
         None,
-    );
-    Ok((job, captures.report()))
+    )
 }
 
 /// The class of a row: of a flow that of its label, of a host that of the first label among its malicious flows.

@@ -16,12 +16,14 @@ const DOCUMENTS: [&str; 3] = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"]
 const CRATES: [&str; 3] = ["sensor_common", "sensor_ebpf", "sensor_tests"];
 
 /// Hosts that a link may lead to: standards, licences, tools we ask people to install, examples.
-const LINKS: [&str; 12] = [
+const LINKS: [&str; 13] = [
     "127.0.0.1",
     "attack.mitre.org",
     "docs.kernel.org",
     "example.invalid",
     "github.com",
+    // The XML namespace of SVG: a name, not a place that anything is loaded from.
+    "www.w3.org",
     "keepachangelog.com",
     "localhost",
     "prometheus.io",

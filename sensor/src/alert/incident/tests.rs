@@ -18,6 +18,7 @@ fn sighting(actor: u8, behaviour: Behaviour) -> Sighting {
         count: 50,
         service: (6, 22),
         score: 10.0,
+        detectors: BTreeMap::from([("autoencoder".to_owned(), 2.0)]),
         p_value: 1e-4,
         rows: 1,
         packets: 100,
@@ -168,5 +169,5 @@ fn the_json_has_exactly_the_keys_of_the_contract() {
     assert_eq!(json["event"], "incident");
     assert_eq!(json["state"], "open");
     assert!(json["technique"].is_null());
-    assert_eq!(json["detectors"]["autoencoder"], 10.0);
+    assert_eq!(json["detectors"]["autoencoder"], 2.0);
 }

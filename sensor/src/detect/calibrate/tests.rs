@@ -19,6 +19,8 @@ fn rows(units: u32, per_unit: usize, seed: u64) -> Vec<ScoredRow> {
                 family,
                 pool: 0,
                 unit,
+                window: unit / 10,
+                host: unit % 10,
                 score,
             });
         }
@@ -56,6 +58,8 @@ fn a_small_family_uses_the_pool() {
         family: 2,
         pool: 0,
         unit: 600,
+        window: 60,
+        host: 1,
         score: 3.0,
     });
     let calibration = Calibration::fit(&all, &["a", "b", "c"], &["flow"], 1.0, SECOND);
@@ -68,9 +72,10 @@ fn a_small_family_uses_the_pool() {
 
 #[test]
 fn the_budget_is_kept_within_a_factor_of_two_when_data_suffice() {
-    // 20,000 calibration units; 86,400 units a day; budgets of 864 and 86 are rates of 1e-2 and 1e-3.
+    // 20,000 calibration units; 86,400 units a day; half the budget is for evidence over many windows: 1,728 and 173 are
+    // rates of 1e-2 and 1e-3.
     let calibration = fit(20_000, 1);
-    for (budget, p) in [(864.0, 1e-2), (86.4, 1e-3)] {
+    for (budget, p) in [(1728.0, 1e-2), (172.8, 1e-3)] {
         let threshold = calibration.thresholds(budget)[0];
         assert!(!threshold.beyond_reach && (threshold.asked_p - p).abs() < 1e-9);
         let rate = exceedances(&calibration, threshold.strength, 40_000, 99) as f64 / 40_000.0;
@@ -109,10 +114,22 @@ fn a_smaller_budget_never_lowers_the_threshold() {
 fn an_attack_while_learning_does_not_blind_the_threshold() {
     let clean = fit(400, 1).thresholds(10.0)[0].strength;
     let mut bad = rows(400, 4, 1);
-    for row in bad.iter_mut().filter(|row| row.unit % 25 == 0) {
+    for row in bad.iter_mut().filter(|row| (200..216).contains(&row.unit)) {
         row.score *= 300.0;
     }
     let calibration = Calibration::fit(&bad, &["a", "b"], &["flow"], 10.0, 10 * SECOND);
     assert_eq!(calibration.foreign_units, 16);
     assert!(calibration.thresholds(10.0)[0].strength < 1.5 * clean);
+}
+
+#[test]
+fn what_comes_back_all_over_learning_is_ordinary_however_rare() {
+    let mut hourly = rows(400, 4, 1);
+    for row in hourly.iter_mut().filter(|row| row.unit % 25 == 0) {
+        row.score *= 300.0;
+    }
+    let calibration = Calibration::fit(&hourly, &["a", "b"], &["flow"], 10.0, 10 * SECOND);
+    assert_eq!(calibration.foreign_units, 0);
+    let threshold = calibration.thresholds(10.0)[0].strength;
+    assert!(threshold > f64::from(calibration.strength(0, 0, 300.0)));
 }

@@ -50,7 +50,9 @@ impl KMeans {
         let centroids = lloyd(&inputs, width, clusters, settings)?;
         let equal = vec![1.0; centroids.len() / width];
         let fitted = Self::from_parts(scaler, centroids, equal)?;
-        fitted.keep_recurring(&taken, settings)?.measure_spreads(&taken)
+        fitted
+            .keep_recurring(&taken, settings.burst_share)?
+            .measure_spreads(&taken)
     }
 
     /// Each row's cluster and squared distance.
@@ -65,29 +67,32 @@ impl KMeans {
         .collect()
     }
 
-    /// Drops the clusters whose rows all come from few blocks of time, unless those are all.
-    fn keep_recurring(self, values: &[f32], settings: &KMeansSettings) -> Result<Self, KMeansError> {
-        let width = self.width();
+    /// Drops the clusters whose rows came in one burst, unless those are all.
+    fn keep_recurring(self, values: &[f32], burst_share: f64) -> Result<Self, KMeansError> {
         let assigned = self.assign(values);
-        let block_rows = assigned.len().div_ceil(settings.blocks.max(1)).max(1);
-        let mut blocks = vec![(0, usize::MAX); self.clusters()];
-        for (index, (cluster, _)) in assigned.iter().enumerate() {
-            let block = index / block_rows;
-            if let Some((count, last)) = blocks.get_mut(*cluster).filter(|(_, last)| *last != block) {
-                *count += 1;
-                *last = block;
+        let burst = (assigned.len() as f64 * burst_share) as usize;
+        if burst == 0 {
+            return Ok(self);
+        }
+        let mut members = vec![Vec::new(); self.clusters()];
+        for (row, (cluster, _)) in assigned.iter().enumerate() {
+            if let Some(members) = members.get_mut(*cluster) {
+                members.push(row);
             }
         }
-        let least = settings.min_blocks.min(assigned.len().div_ceil(block_rows));
-        let kept = self.centroids.chunks_exact(width).zip(&blocks);
+        let recurs = |rows: &[usize]| {
+            let elsewhere = rows.len() - most_within(rows, burst);
+            !rows.is_empty() && elsewhere >= rows.len().div_ceil(10)
+        };
+        let kept = self.centroids.chunks_exact(self.width()).zip(&members);
         let kept: Vec<f32> = kept
-            .filter(|(_, (count, _))| *count >= least)
+            .filter(|(_, rows)| recurs(rows))
             .flat_map(|(centroid, _)| centroid.iter().copied())
             .collect();
         if kept.is_empty() {
             return Ok(self);
         }
-        let equal = vec![1.0; kept.len() / width];
+        let equal = vec![1.0; kept.len() / self.width()];
         Self::from_parts(self.scaler, kept, equal)
     }
 
@@ -119,6 +124,18 @@ impl KMeans {
         let spreads = sums.into_iter().map(spread).collect();
         Self::from_parts(self.scaler, self.centroids, spreads)
     }
+}
+
+/// Most of the ascending row numbers that lie within a stretch of `burst` rows.
+fn most_within(rows: &[usize], burst: usize) -> usize {
+    let mut first = 0;
+    let counts = rows.iter().enumerate().map(|(last, row)| {
+        while rows.get(first).is_some_and(|earliest| earliest + burst < *row) {
+            first += 1;
+        }
+        last + 1 - first
+    });
+    counts.max().unwrap_or(0)
 }
 
 /// Seeded start and Lloyd's iterations over scaled rows: `clusters` centroids, row-major.

@@ -77,7 +77,7 @@ fn whole_rows_scale_bit_for_bit_like_single_values() {
         sum += column.excess(*value).powi(2);
     }
     assert!(
-        (sum / excess[0] - 1.0).abs() < 1e-6 && sum > 1000.0,
+        (sum / excess[0] - 1.0).abs() < 1e-6 && sum > 50.0,
         "{sum} {excess:?}"
     );
 }
@@ -94,7 +94,7 @@ fn absent_and_odd_values_stay_finite_and_absent_ones_do_not_count() {
     );
     assert!(inputs.iter().chain(&excess).all(|value| value.is_finite()));
     assert!(weights[0].abs() < 1e-9 && excess[0].abs() < 1e-9);
-    assert!(excess[1] > 100.0);
+    assert!(excess[1] > 20.0);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn constant_columns_leave_the_network_but_a_departure_is_excess() {
     assert_eq!(scaler.active(), 0);
     let column = scaler.columns()[0];
     assert!(column.excess(0.0).abs() < 1e-9 && column.excess(0.4).abs() < 1e-9);
-    assert!(column.excess(1000.0) > 10.0);
+    assert!(column.excess(1000.0) > 5.0);
     assert!(column.input(1000.0).abs() < 1e-9);
 }
 

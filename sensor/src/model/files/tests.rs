@@ -4,11 +4,18 @@
 use rand_chacha::rand_core::SeedableRng;
 
 use super::*;
+use candle_core::{Device, Tensor};
+
+use crate::detect::autoencoder::Autoencoder;
 use crate::detect::calibrate::{Calibration, ScoredRow};
+use crate::detect::forest::{Forest, ForestSettings};
+use crate::detect::kmeans::{KMeans, KMeansSettings};
+use crate::detect::network::Network;
 use crate::detect::scaler::{ColumnKind, Excess, Scaler};
+use crate::detect::scorer::Detector;
 use crate::detect::{Seeded, unit_interval};
 use crate::features::{Family, RowKey, Rows, Scale};
-use crate::model::{RowScore, Training, family_names, pool_index, pool_names};
+use crate::model::{Origin, RowScore, Training, family_names, pool_index, pool_names};
 
 fn rows(kind: RowKind, count: usize, seed: u64) -> Rows {
     let mut rng = Seeded::seed_from_u64(seed);
@@ -51,9 +58,32 @@ fn model(seed: u64) -> Model {
             })
             .collect();
         let network = Network::seeded(kind.width(), seed).unwrap();
-        let detector = Autoencoder::new(Scaler::fit(&rows.values, &kinds), network);
+        let scaler = Scaler::fit(&rows.values, &kinds);
+        let clusters = KMeansSettings {
+            seed,
+            ..KMeansSettings::default()
+        };
+        let trees = ForestSettings {
+            seed,
+            trees: 5,
+            ..ForestSettings::default()
+        };
+        let classes: Vec<u16> = (0..300).map(|row| row % 3).collect();
+        let forest = Forest::fit(&rows.values, kind.width(), &classes, 3, &trees).unwrap();
+        let detectors = [
+            Detector::Autoencoder(Autoencoder::new(scaler.clone(), network)),
+            Detector::Kmeans(KMeans::fit(scaler.clone(), &rows.values, &clusters).unwrap()),
+            Detector::Forest(forest),
+        ];
+        let families = vec![0; 300];
         let mut scores = Vec::new();
-        detector.score(&rows.values, &mut scores).unwrap();
+        let members = detectors.map(|detector| {
+            detector.score(&rows.values, &mut scores).unwrap();
+            Member::fit(detector, &scores, &families, Family::ALL.len(), scaler.active())
+        });
+        let detector = Scorer::new(scaler, members.into());
+        let of_rows = rows.keys.iter().map(|key| key.family as usize);
+        detector.score(&rows.values, of_rows, &mut scores).unwrap();
         scored.extend(
             scores
                 .iter()
@@ -63,6 +93,8 @@ fn model(seed: u64) -> Model {
                     family: key.family as usize,
                     pool: pool_index(kind),
                     unit: unit as u32,
+                    window: unit as u32 / 3,
+                    host: unit as u32 % 3,
                     score: *score,
                 }),
         );
@@ -75,14 +107,13 @@ fn model(seed: u64) -> Model {
         windows: 30,
         ..Training::default()
     };
-    Model::new(
-        (flow, host),
-        calibration,
-        training,
-        Some("ae-parent".to_owned()),
-        1_700_000_000_000_000_000,
-    )
-    .unwrap()
+    let origin = Origin {
+        detector: DetectorKind::Ensemble,
+        classes: vec!["scan".to_owned(), "flood".to_owned()],
+        parent: Some("en-parent".to_owned()),
+        created_ns: 1_700_000_000_000_000_000,
+    };
+    Model::new((flow, host), calibration, training, origin).unwrap()
 }
 
 fn scores(model: &Model) -> Vec<RowScore> {
@@ -128,6 +159,7 @@ fn a_saved_model_loads_with_identical_scores_and_facts() {
     assert_eq!(original.training, loaded.training);
     assert_eq!(original.flow.scaler(), loaded.flow.scaler());
     assert_eq!(original.created_ns, loaded.created_ns);
+    assert_eq!((original.kind, &original.classes), (loaded.kind, &loaded.classes));
 }
 
 #[test]
@@ -197,10 +229,13 @@ fn another_schema_and_a_newer_format_are_refused_by_name() {
     assert!(refusal(&directory).contains("format version 2"));
 }
 
-/// Replaces a tensor file and its digest, as a faulty writer would.
-fn replace_network(directory: &Path, network: &Network) {
+/// Replaces the network in a tensor file and the file's digest, as a faulty writer would.
+fn replace_network(directory: &Path, network: Network) {
     let path = directory.join("flow.safetensors");
-    let bytes = tensor_bytes(network, &path).unwrap();
+    let sound = model(1).flow;
+    let mut members = sound.members().to_vec();
+    members[0].detector = Detector::Autoencoder(Autoencoder::new(sound.scaler().clone(), network));
+    let bytes = tensor_bytes(&Scorer::new(sound.scaler().clone(), members), &path).unwrap();
     edit_manifest(directory, |json| {
         json["files"]["flow.safetensors"] = hex(&Sha256::digest(&bytes)).into();
     });
@@ -210,16 +245,13 @@ fn replace_network(directory: &Path, network: &Network) {
 #[test]
 fn wrong_shapes_and_values_that_are_not_finite_are_refused() {
     let (_parent, directory) = saved();
-    replace_network(
-        &directory,
-        &Network::seeded(RowKind::Flow.width() + 1, 1).unwrap(),
-    );
+    replace_network(&directory, Network::seeded(RowKind::Flow.width() + 1, 1).unwrap());
     assert!(refusal(&directory).contains("layer0.weight"));
     let sound = Network::seeded(RowKind::Flow.width(), 1).unwrap();
     let mut layers = sound.layers().to_vec();
     let outputs = RowKind::Flow.width();
     layers[3].bias = Tensor::from_vec(vec![f32::NAN; outputs], outputs, &Device::Cpu).unwrap();
-    replace_network(&directory, &Network::from_layers(layers));
+    replace_network(&directory, Network::from_layers(layers));
     assert!(refusal(&directory).contains("not finite"));
 }
 

@@ -76,14 +76,19 @@ fn start(window: Duration, drain_interval: Duration, queue: usize) -> Running {
         failing: Arc::clone(&failing),
     };
     let thread = std::thread::spawn(move || stage.run());
-    Running {
+    let running = Running {
         tables,
         metrics,
         stop,
         failing,
         windows,
         thread,
-    }
+    };
+    // What a test counts must not end up in the first drain, which shows that there is one.
+    running.wait_until("the first drain", |running| {
+        running.flips(FlipCause::Interval) == 1
+    });
+    running
 }
 
 impl Running {
