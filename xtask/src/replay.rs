@@ -11,7 +11,7 @@ use sensor_tests::usage::{self, Usage};
 
 use crate::shell;
 
-/// Runs of each measurement; the one with the median CPU time counts.
+/// Runs of each measurement of the sensor; the one with the median CPU time counts. The peers take minutes: once each.
 const RUNS: usize = 3;
 /// Packets per CPU second that `sensor replay` must reach on ordinary traffic.
 const BAR: f64 = 2e6;
@@ -126,11 +126,12 @@ fn measure(binary: &Path, model: &Path, capture: &mut Capture, directory: &Path)
     Ok(capture.packets / one.cpu.as_secs_f64())
 }
 
+/// The other tools, once each.
 fn peers(capture: &Capture) -> Result<()> {
     if shell::exists("tshark") {
         let mut tshark = Command::new("tshark");
         tshark.args(["-q", "-z", "conv,ip", "-r"]).arg(&capture.path);
-        show(capture, "tshark -z conv,ip", &median(&mut tshark, None)?, "");
+        show(capture, "tshark -z conv,ip", &usage::of(&mut tshark, None)?, "");
     } else {
         println!("{:28} tshark: not installed", capture.name);
     }
@@ -138,14 +139,11 @@ fn peers(capture: &Capture) -> Result<()> {
     let script = shell::root().join("sensor/benches/nfstream_flows.py");
     let mut nfstream = Command::new(python);
     nfstream.arg(script).arg(&capture.path);
-    let first = usage::of(&mut nfstream, None);
-    if first.is_ok_and(|first| first.success) {
-        show(
-            capture,
-            "nfstream, one meter",
-            &median(&mut nfstream, None)?,
-            " flows",
-        );
+    let used = usage::of(&mut nfstream, None);
+    if let Ok(used) = used
+        && used.success
+    {
+        show(capture, "nfstream, one meter", &used, " flows");
     } else {
         println!(
             "{:28} nfstream: not installed (`pip install nfstream`, SENSOR_BENCH_PYTHON names the Python)",
