@@ -101,7 +101,7 @@ fn judge(name: &str, score: Score<'_>, lessons: &Set, trial: &Set, fpr: f64) -> 
         incidents: alone,
         false_incidents: alone,
         events,
-        named_as: BTreeMap::new(),
+        ..Matched::default()
     };
     let mut figures = Figures::of(&rows, &trial.names, &matched, trial.seconds);
     name.clone_into(&mut figures.detector);

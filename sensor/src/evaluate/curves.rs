@@ -51,7 +51,7 @@ impl Curves {
     }
 
     /// Area under the ROC curve: the probability that a malicious row is above a benign one (ties count half; Hanley and
-    /// McNeil 1982). `None` without rows of both kinds.
+    /// `McNeil` 1982). `None` without rows of both kinds.
     pub fn roc_auc(&self) -> Option<f64> {
         let (mut area, mut before) = (0.0, (0, 0));
         for point in &self.points {

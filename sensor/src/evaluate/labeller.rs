@@ -113,7 +113,7 @@ mod tests {
             data: &[0],
             wire_len: 1,
             iface: 0,
-            input: input.try_into().unwrap(),
+            input,
             number,
         }
     }

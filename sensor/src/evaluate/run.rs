@@ -152,7 +152,7 @@ impl Evaluation<'_> {
         let seconds = last_ns.saturating_sub(first_ns).max(0) as f64 / 1e9;
         let matched = sums.events.judge(self.window_ns());
         let mut figures = Figures::of(&sums.rows, self.labels.names(), &matched, seconds);
-        figures.detector = model.kind.label().to_owned();
+        model.kind.label().clone_into(&mut figures.detector);
         figures.model.clone_from(&model.id);
         figures.thresholds = thresholds(engine.thresholds());
         figures.threshold = figures.thresholds.first().map_or(0.0, |first| first.strength);

@@ -205,7 +205,7 @@ fn rate(value: Option<f64>) -> String {
 pub fn number(value: Option<f64>) -> String {
     match value {
         None => "–".to_owned(),
-        Some(value) if value == 0.0 => "0".to_owned(),
+        Some(0.0) => "0".to_owned(),
         Some(value) if value.abs() >= 100.0 => format!("{value:.0}"),
         Some(value) if value.abs() >= 10.0 => trimmed(&format!("{value:.1}")),
         Some(value) if value.abs() >= 0.01 => trimmed(&format!("{value:.2}")),

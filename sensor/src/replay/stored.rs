@@ -97,15 +97,17 @@ fn is_flow_file(path: &Path) -> bool {
         || start.starts_with(format!("{header},").as_bytes())
 }
 
-/// Gives all windows of all files to `each`, in order of time; `window_ns` is the configured length. Interfaces are
-/// named by the second argument.
+/// Gets a window, and the names of its interfaces.
+pub type Each<'a, E> = dyn FnMut(StoredWindow, &dyn Fn(u16) -> String) -> Result<(), E> + 'a;
+
+/// Gives all windows of all files to `each`, in order of time; `window_ns` is the configured length.
 ///
 /// # Errors
 /// See [`StoredError`], and whatever `each` returns.
 pub fn windows<E: From<StoredError>>(
     paths: &[PathBuf],
     window_ns: u64,
-    each: &mut dyn FnMut(StoredWindow, &dyn Fn(u16) -> String) -> Result<(), E>,
+    each: &mut Each<'_, E>,
 ) -> Result<(), E> {
     let mut files = Vec::new();
     for path in paths {
