@@ -169,7 +169,7 @@ fn compare(hook: &Hook, kernel: &mut Kernel, path: &Path) -> Compared {
         compared.frames += 1;
         // The test run knows no interfaces: all are slot 0 there.
         feed.push(&CapturedFrame { iface: 0, ..frame }, &mut |window| {
-            closed.push(window)
+            closed.push(window);
         });
         for window in closed.drain(..) {
             check(hook, path, kernel, &window, &mut compared);

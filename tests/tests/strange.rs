@@ -115,7 +115,7 @@ fn replay(path: &Path) -> Result<Driven, CaptureError> {
             let window = &closed.window;
             assert!(window.start_ns >= end_ns, "{what}: windows follow each other");
             end_ns = window.end_ns;
-            let in_flows: u64 = window.flows.iter().map(|flow| flow.packets()).sum();
+            let in_flows: u64 = window.flows.iter().map(sensor::window::Flow::packets).sum();
             let beyond = window.overflow_packets() + window.books.skipped_packets();
             assert_eq!(window.unaccounted_packets, 0, "{what}");
             assert_eq!(
