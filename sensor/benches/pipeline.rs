@@ -152,7 +152,7 @@ fn main() {
             alarm_budget_per_day: 10.0,
             seed: 1,
             sensor: "bench".to_owned(),
-            detector: DetectorKind::Autoencoder,
+            detector: sensor::detect::scorer::DetectorKind::Autoencoder,
             keep_scores: false,
             incidents: IncidentSettings::default(),
             extractor: extractor.clone(),

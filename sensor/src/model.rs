@@ -154,7 +154,7 @@ impl Model {
         let mut scores = Vec::new();
         let families = rows.keys.iter().map(|key| key.family as usize);
         self.scorer(rows.kind)
-            .score(&rows.values, families, &mut scores)?;
+            .score(&rows.values, &families, &mut scores)?;
         let pool = pool_index(rows.kind);
         out.extend(scores.iter().zip(&rows.keys).map(|(score, key)| RowScore {
             score: *score,

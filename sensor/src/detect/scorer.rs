@@ -216,7 +216,7 @@ impl Scorer {
     pub fn score(
         &self,
         values: &[f32],
-        families: impl Iterator<Item = usize> + Clone,
+        families: &(impl Iterator<Item = usize> + Clone),
         scores: &mut Vec<f32>,
     ) -> candle_core::Result<()> {
         scores.clear();

@@ -96,7 +96,7 @@ impl Fit {
         let scorer = Scorer::new(scaler, members);
         scorer.score(
             &calibration,
-            families.iter().map(|family| usize::from(*family)),
+            &families.iter().map(|family| usize::from(*family)),
             &mut scores,
         )?;
         let pool = pool_index(kept.kind);

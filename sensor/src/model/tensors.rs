@@ -19,6 +19,11 @@ pub(super) struct Array {
     pub(super) values: Vec<f32>,
 }
 
+/// Gives an array by name and dimensions, of which `None` is any length.
+pub(super) type Read<'a, E> = &'a dyn Fn(&str, &[Option<usize>]) -> Result<Array, E>;
+/// Makes an error of a cause.
+pub(super) type Broken<'a, E> = &'a dyn Fn(String) -> E;
+
 impl Array {
     fn new(name: impl Into<String>, dims: &[usize], values: Vec<f32>) -> Self {
         Self {
@@ -102,11 +107,7 @@ fn forest(detector: &Forest, arrays: &mut Vec<Array>) -> candle_core::Result<()>
     Ok(())
 }
 
-fn to_forest<E>(
-    width: usize,
-    read: &dyn Fn(&str, &[Option<usize>]) -> Result<Array, E>,
-    broken: &dyn Fn(String) -> E,
-) -> Result<Detector, E> {
+fn to_forest<E>(width: usize, read: Read<'_, E>, broken: Broken<'_, E>) -> Result<Detector, E> {
     let numbers = |name: &str, length: Option<usize>| -> Result<Vec<u32>, E> {
         let values = read(&format!("forest.{name}"), &[length])?.values;
         let whole = |value: &f32| value.fract() == 0.0 && (0.0..=MOST_EXACT as f32).contains(value);
@@ -137,8 +138,8 @@ fn to_forest<E>(
 pub(super) fn to_detector<E>(
     kind: DetectorKind,
     scaler: &Scaler,
-    read: &dyn Fn(&str, &[Option<usize>]) -> Result<Array, E>,
-    broken: &dyn Fn(String) -> E,
+    read: Read<'_, E>,
+    broken: Broken<'_, E>,
 ) -> Result<Detector, E> {
     match kind {
         DetectorKind::Kmeans => {

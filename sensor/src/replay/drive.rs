@@ -13,7 +13,7 @@ use crate::{
     engine::{Engine, EngineSettings, Outcome, TrainError},
     features::ExtractorSettings,
     model::Model,
-    window::WindowSettings,
+    window::{Flow, WindowSettings},
 };
 
 /// What the books of a replay say at its end.
@@ -51,6 +51,9 @@ pub struct Driven {
     /// The model in use at the end.
     pub model: Option<Arc<Model>>,
 }
+
+/// Gets every window with what was said and found about it.
+pub type Each<'a, N> = &'a mut dyn FnMut(&ClosedWindow, N, Outcome) -> Result<(), ReplayError>;
 
 /// Settings of the window stage.
 pub fn feed_settings(settings: &Settings, seed: u64) -> FeedSettings {
@@ -100,7 +103,7 @@ pub fn drive<W: Watch>(
     engine: &mut Engine,
     watch: W,
     progress: &mut (dyn FnMut(&Captures) + Send),
-    each: &mut dyn FnMut(&ClosedWindow, W::Note, Outcome) -> Result<(), ReplayError>,
+    each: Each<'_, W::Note>,
 ) -> Result<Driven, ReplayError> {
     let mut feed = Feed::new(feed);
     let mut books = Books::default();
@@ -137,7 +140,7 @@ fn step<N>(
     note: N,
     names: &crate::capture::Names,
     books: &mut Books,
-    each: &mut dyn FnMut(&ClosedWindow, N, Outcome) -> Result<(), ReplayError>,
+    each: Each<'_, N>,
 ) -> Result<(), ReplayError> {
     count(books, closed);
     let outcome = engine.window(&closed.window, closed.wall_end_ns, &|slot| names.get(slot));
@@ -160,7 +163,7 @@ pub fn count(books: &mut Books, closed: &ClosedWindow) {
     }
     books.windows += 1;
     books.last_ns = u64::try_from(closed.wall_end_ns).unwrap_or(0);
-    books.in_flows += window.flows.iter().map(|flow| flow.packets()).sum::<u64>();
+    books.in_flows += window.flows.iter().map(Flow::packets).sum::<u64>();
     books.flow_rows += window.flows.len() as u64;
     books.overflow += window.overflow_packets();
     for (skip, packets) in sensor_common::counter::Skip::ALL.iter().zip(window.books.skipped) {

@@ -185,7 +185,7 @@ mod tests {
         let bytes = packet(1);
         for time in [3, 5, 47, 52] {
             feed.push(&frame(time * SECOND_NS, &bytes), &mut |closed| {
-                windows.push(closed)
+                windows.push(closed);
             });
         }
         feed.finish(&mut |closed| windows.push(closed));

@@ -42,7 +42,8 @@ pub fn scan(paths: &[PathBuf]) -> Result<Scan, ReplayError> {
 #[derive(Debug)]
 pub struct Rereadable {
     paths: Vec<PathBuf>,
-    _spool: Option<tempfile::NamedTempFile>,
+    /// Only held: dropping it deletes the file.
+    spool: Option<tempfile::NamedTempFile>,
 }
 
 impl Rereadable {
@@ -53,14 +54,14 @@ impl Rereadable {
     pub fn of(paths: &[PathBuf]) -> Result<Self, ReplayError> {
         let mut held = Self {
             paths: paths.to_vec(),
-            _spool: None,
+            spool: None,
         };
         if let Some(stdin) = held.paths.iter_mut().find(|path| *path == Path::new("-")) {
             let spool = |source| ReplayError::Spool { source };
             let mut file = tempfile::NamedTempFile::new().map_err(spool)?;
             std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(spool)?;
             file.path().clone_into(stdin);
-            held._spool = Some(file);
+            held.spool = Some(file);
         }
         Ok(held)
     }

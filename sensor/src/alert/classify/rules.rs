@@ -23,6 +23,10 @@ const LOGIN_PORTS: [u16; 20] = [
 /// UDP services known to amplify (CISA alert TA14-017A): chargen, DNS, TFTP, portmap, NTP, `NetBIOS`, SNMP, CLDAP, RIP,
 /// SSDP, WS-Discovery, `CoAP`, memcached.
 const AMPLIFIER_PORTS: [u16; 13] = [19, 53, 69, 111, 123, 137, 161, 389, 520, 1900, 3702, 5683, 11211];
+/// Protocols whose answers are flows of their own.
+const ICMP: u8 = 1;
+const ICMP_V6: u8 = 58;
+
 /// A window with what surrounds its flagged hosts.
 pub(super) struct Scene<'a> {
     pub(super) rows: &'a WindowRows,
@@ -139,8 +143,12 @@ impl Scene<'_> {
         let failed = facts.unanswered + facts.resets_received;
         let vertical = facts.top_peer_ports >= SCAN_SPREAD
             && self.unusual(facts.top_peer_ports, HostColumn::PortsOnTopPeer);
+        // Errors that a flooded host sends back to its many sources are no scan of them.
+        let replying = matches!(facts.top_port_proto, ICMP | ICMP_V6)
+            && 2 * (facts.sources + facts.overflow_sources) >= facts.top_port_peers;
         // Many answered contacts on one port are a busy client; scans fail, or go to strangers.
         let horizontal = facts.top_port_peers >= SCAN_SPREAD
+            && !replying
             && self.unusual(facts.top_port_peers, HostColumn::PeersOnTopService)
             && (5 * failed >= facts.flows_opened || 2 * facts.new_peers >= facts.top_port_peers);
         let arp = facts.arp_targets >= SCAN_SPREAD && self.unusual(facts.arp_targets, HostColumn::ArpTargets);

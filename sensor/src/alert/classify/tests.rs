@@ -105,6 +105,34 @@ fn an_arp_scan_and_the_same_counts_when_usual() {
 }
 
 #[test]
+fn errors_sent_back_to_the_sources_of_a_flood_are_no_scan_and_a_ping_sweep_is() {
+    let sweep = |sources| HostFacts {
+        flows_opened: 400,
+        peers: 400,
+        unanswered: 400,
+        top_port_proto: 1,
+        top_port_peers: 400,
+        sources,
+        ..HostFacts::default()
+    };
+    let behaviours = |sources| {
+        let mut scenery = Scenery {
+            hosts: vec![(host(5), sweep(sources))],
+            ..Scenery::default()
+        };
+        for to in 10..50 {
+            scenery.flow(5, to, 1, (0, 0), 1.0);
+        }
+        named(&scenery.rows(), &[flagged(5, 9.0)])
+            .into_iter()
+            .map(|(behaviour, ..)| behaviour)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(behaviours(3), [Behaviour::HorizontalScan]);
+    assert_eq!(behaviours(395), [Behaviour::Unclassified]);
+}
+
+#[test]
 fn a_busy_client_is_no_horizontal_scan() {
     let busy = HostFacts {
         flows_opened: 90,

@@ -83,7 +83,7 @@ fn model(seed: u64) -> Model {
         });
         let detector = Scorer::new(scaler, members.into());
         let of_rows = rows.keys.iter().map(|key| key.family as usize);
-        detector.score(&rows.values, of_rows, &mut scores).unwrap();
+        detector.score(&rows.values, &of_rows, &mut scores).unwrap();
         scored.extend(
             scores
                 .iter()
