@@ -22,11 +22,10 @@ pub(crate) fn figures(directory: &Path, trial: &Trial) -> Result<Value> {
     let model = model::files::load(directory)?;
     let members = model.flow.members().iter();
     let forest = members
-        .filter_map(|member| match &member.detector {
+        .find_map(|member| match &member.detector {
             Detector::Forest(forest) => Some(forest),
             _ => None,
         })
-        .next()
         .context("the model has no forest for flow rows")?;
     ensure!(
         trial.test.len() == trial.labels.len(),

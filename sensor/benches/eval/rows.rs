@@ -111,12 +111,11 @@ fn read(paths: &[PathBuf], labels: &Labels, set: &mut Set) -> Result<()> {
 /// What names a flow in a window.
 type FlowName = ([[u8; 16]; 2], [u16; 2], u8);
 
+/// Gets the flow rows of a window, the labels of its flows, and the window's end.
+type Each<'a> = &'a mut dyn FnMut(&Rows, &BTreeMap<FlowName, u16>, i64);
+
 /// Calls `each` with the flow rows of every window, the labels of its flows, and the window's end.
-pub(crate) fn windows(
-    paths: &[PathBuf],
-    labels: &Labels,
-    each: &mut dyn FnMut(&Rows, &BTreeMap<FlowName, u16>, i64),
-) -> Result<()> {
+pub(crate) fn windows(paths: &[PathBuf], labels: &Labels, each: Each<'_>) -> Result<()> {
     let mut captures = Captures::open(paths)?;
     let mut feed = Feed::new(&FeedSettings {
         window_ns: WINDOW_NS,
