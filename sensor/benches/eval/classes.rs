@@ -20,7 +20,7 @@ struct Counts {
 /// Precision, recall and F1 of each class, and their mean over the attack classes that occur in the trial.
 pub(crate) fn figures(directory: &Path, trial: &Trial) -> Result<Value> {
     let model = model::files::load(directory)?;
-    let members = model.flow.members().iter();
+    let mut members = model.flow.members().iter();
     let forest = members
         .find_map(|member| match &member.detector {
             Detector::Forest(forest) => Some(forest),
