@@ -14,6 +14,7 @@ mod host_row;
 mod hosts;
 mod keyed;
 mod locality;
+mod offers;
 mod schema;
 mod sources;
 pub mod table;

@@ -173,17 +173,24 @@ fn column_kinds(kind: RowKind) -> Vec<ColumnKind> {
 /// Which values outside of what was learned speak against a row by themselves.
 fn excess(kind: RowKind, feature: &Feature) -> Excess {
     match (kind, feature.name) {
-        // A flow cannot have been silent for longer than learning took, and be so for days afterwards.
-        (RowKind::Flow, "silence_before") => Excess::Neither,
+        // A flow cannot have been silent for longer than learning took, and be so for days afterwards; neither can the
+        // time between contacts.
+        (RowKind::Flow, "silence_before" | "contact_period") => Excess::Neither,
         // A long pause is not a sign of anything, a burst is; what is known only becomes better known.
-        (RowKind::Flow, "iat_mean" | "iat_min" | "iat_max" | "peer_familiarity" | "service_familiarity") => {
-            Excess::Below
-        }
+        (
+            RowKind::Flow,
+            "iat_mean"
+            | "iat_min"
+            | "iat_max"
+            | "peer_familiarity"
+            | "service_familiarity"
+            | "offer_familiarity",
+        ) => Excess::Below,
         // In a quiet window, or when traffic is held up, all counts of a host are low at once.
         (RowKind::Host, _) if feature.scale == Scale::Log1p => Excess::Above,
         (RowKind::Flow, name)
             if feature.scale == Scale::Log1p
-                && ["initiator_", "responder_", "target_"]
+                && ["initiator_", "responder_", "target_", "upload_"]
                     .iter()
                     .any(|ends| name.starts_with(ends)) =>
         {

@@ -24,6 +24,8 @@ struct Entry {
     variance_s2: f32,
     /// Flows opened per window, exponentially weighted over [`RATE_S`], as of window `rated`.
     opened_per_window: f32,
+    /// The same of bytes sent by the initiator.
+    bytes_per_window: f32,
     rated: u32,
 }
 
@@ -70,6 +72,9 @@ pub(super) struct Contacts {
     min_interval_ns: u64,
     /// What remains of the rate of contacts after a window.
     decay: f32,
+    /// The first window in which rates have a value: before, they rise only because there is nothing behind them, and
+    /// what is learned from them is passed by ordinary traffic soon after.
+    rates_from: u32,
 }
 
 /// What is known of a contact after a window.
@@ -77,27 +82,38 @@ pub(super) struct Contacts {
 pub(super) struct Contact {
     /// How regular it is; `None` before the fourth.
     pub(super) rhythm: Option<Rhythm>,
-    /// Flows opened per window over ten minutes.
+    /// Flows opened per window over ten minutes; NaN while the table is younger than that.
     pub(super) opened_per_window: f32,
+    /// Bytes sent by the initiator per window over ten minutes; NaN likewise.
+    pub(super) bytes_per_window: f32,
 }
 
 impl Contacts {
-    /// Room for about `capacity` contacts (rounded up to a power of two), 32 bytes each.
+    /// Room for about `capacity` contacts (rounded up to a power of two), 36 bytes each.
     pub(super) fn new(capacity: usize, window_ns: u64) -> Self {
         let entries = vec![Entry::default(); capacity.max(WAYS).next_power_of_two()];
         Self {
             entries,
             min_interval_ns: window_ns / 2,
             decay: (-(window_ns as f64) / 1e9 / RATE_S).exp() as f32,
+            rates_from: (RATE_S * 1e9 / window_ns.max(1) as f64).ceil() as u32,
         }
     }
 
-    /// Window `now` of the contact `hash`: `opened` flows, with a contact at `contact_ns` if there is one.
-    pub(super) fn touch(&mut self, hash: u64, contact_ns: Option<u64>, opened: u64, now: u32) -> Contact {
+    /// Window `now` (counted from the table's first) of the contact `hash`: `opened` flows and `bytes` sent by the
+    /// initiator, with a contact at `contact_ns` if there is one.
+    pub(super) fn touch(
+        &mut self,
+        hash: u64,
+        contact_ns: Option<u64>,
+        [opened, bytes]: [u64; 2],
+        now: u32,
+    ) -> Contact {
         let buckets = self.entries.len() / WAYS;
         let start = (hash as usize & (buckets - 1)) * WAYS;
         let tag = (hash >> 32) as u32;
         let gain = 1.0 - self.decay;
+        let told = |rate: f32| if now < self.rates_from { f32::NAN } else { rate };
         let Some(bucket) = self.entries.get_mut(start..start + WAYS) else {
             return Contact::default();
         };
@@ -111,15 +127,17 @@ impl Contacts {
                 entry.last_ns += since;
             }
             let elapsed = now.saturating_sub(entry.rated).min(i32::MAX as u32);
-            entry.opened_per_window =
-                entry.opened_per_window * self.decay.powi(elapsed as i32) + gain * opened as f32;
+            let faded = self.decay.powi(elapsed as i32);
+            entry.opened_per_window = entry.opened_per_window * faded + gain * opened as f32;
+            entry.bytes_per_window = entry.bytes_per_window * faded + gain * bytes as f32;
             entry.rated = now;
             return Contact {
                 rhythm: entry.rhythm(),
-                opened_per_window: entry.opened_per_window,
+                opened_per_window: told(entry.opened_per_window),
+                bytes_per_window: told(entry.bytes_per_window),
             };
         }
-        let opened_per_window = gain * opened as f32;
+        let (opened_per_window, bytes_per_window) = (gain * opened as f32, gain * bytes as f32);
         if let Some(first_ns) = contact_ns
             && let Some(weakest) = bucket.iter_mut().min_by(|a, b| a.rank().total_cmp(&b.rank()))
         {
@@ -130,12 +148,14 @@ impl Contacts {
                 mean_s: 0.0,
                 variance_s2: 0.0,
                 opened_per_window,
+                bytes_per_window,
                 rated: now,
             };
         }
         Contact {
             rhythm: None,
-            opened_per_window,
+            opened_per_window: told(opened_per_window),
+            bytes_per_window: told(bytes_per_window),
         }
     }
 }
@@ -152,7 +172,7 @@ mod tests {
         let mut rhythm = None;
         for s in times_s {
             rhythm = contacts
-                .touch(5, Some((s * 1e9) as u64), 1, (s / 10.0) as u32)
+                .touch(5, Some((s * 1e9) as u64), [1, 0], (s / 10.0) as u32)
                 .rhythm;
         }
         rhythm.map(|rhythm| rhythm.regularity)
@@ -183,13 +203,15 @@ mod tests {
         let mut contacts = Contacts::new(16, 10 * SECOND);
         let mut rate = 0.0;
         for window in 0..600 {
-            rate = contacts
-                .touch(7, Some(window * 10 * SECOND), 3, window as u32)
-                .opened_per_window;
+            let contact = contacts.touch(7, Some(window * 10 * SECOND), [3, 300], window as u32);
+            rate = contact.opened_per_window;
+            assert!(rate.is_nan() || (contact.bytes_per_window / rate - 100.0).abs() < 0.1);
+            // Ten minutes are 60 windows.
+            assert_eq!(rate.is_nan(), window < 60, "window {window}: {rate}");
         }
         assert!((rate - 3.0).abs() < 1e-3, "{rate}");
         // Ten minutes of silence leave 1/e of it.
-        let later = contacts.touch(7, None, 0, 659).opened_per_window;
+        let later = contacts.touch(7, None, [0, 0], 659).opened_per_window;
         assert!((later / rate - (-1.0f32).exp()).abs() < 1e-3, "{later}");
     }
 
@@ -198,13 +220,20 @@ mod tests {
         let keyed = Keyed::new(4);
         let mut contacts = Contacts::new(1024, 10 * SECOND);
         for beat in 1..10 {
-            contacts.touch(keyed.pair(0, 0), Some(beat * 60 * SECOND), 1, beat as u32 * 6);
+            contacts.touch(
+                keyed.pair(0, 0),
+                Some(beat * 60 * SECOND),
+                [1, 0],
+                beat as u32 * 6,
+            );
         }
         for stranger in 0..1_000_000 {
-            contacts.touch(keyed.pair(1, stranger), Some(600 * SECOND), 1, 60);
+            contacts.touch(keyed.pair(1, stranger), Some(600 * SECOND), [1, 0], 60);
         }
         assert_eq!(contacts.entries.len(), 1024);
-        let rhythm = contacts.touch(keyed.pair(0, 0), Some(600 * SECOND), 1, 60).rhythm;
+        let rhythm = contacts
+            .touch(keyed.pair(0, 0), Some(600 * SECOND), [1, 0], 60)
+            .rhythm;
         assert_eq!(
             rhythm,
             Some(Rhythm {

@@ -77,14 +77,12 @@ impl Extractor {
             .fill(window, self.window_ns, &self.local, &self.history);
         self.add_overflow(window);
         for host in &mut self.hosts.list {
-            if host.facts.flows_opened > 0
-                && let Some(usual) = self.history.opened_per_hour_window(&host.address, now)
-            {
-                host.opened_1h = usual;
+            if host.facts.packets_out > 0 {
+                host.usual = self.history.usual(&host.address, now);
             }
         }
         self.graph.walk(&window.flows, &mut self.hosts, now, learned);
-        let flow = self.flow_rows(window);
+        let flow = self.flow_rows(window, learned);
         let (host, host_facts) = self.host_rows(now, learned);
         WindowRows {
             start_ns: window.start_ns,
@@ -129,7 +127,7 @@ impl Extractor {
         }
     }
 
-    fn flow_rows(&self, window: &Window) -> Rows {
+    fn flow_rows(&self, window: &Window, learned: bool) -> Rows {
         let mut values = Vec::with_capacity(window.flows.len() * flow_row::WIDTH);
         let mut keys = Vec::with_capacity(window.flows.len());
         let grace_ns = grace_ns(self.window_ns);
@@ -141,8 +139,16 @@ impl Extractor {
                 responder: self.hosts.get(ends[1 - from]),
             };
             let judged = is_judged(flow, window.end_ns, grace_ns);
-            values.extend_from_slice(&flow_row::values(flow, context, hosts, judged));
-            keys.push(flow_row::key(flow, &self.local));
+            let key = flow_row::key(flow, &self.local);
+            let sides = [&key.initiator, &key.responder].map(|address| self.local.contains(address));
+            let place = flow_row::Place {
+                judged,
+                sides,
+                group: self.local.is_group(&key.responder),
+                learned,
+            };
+            values.extend_from_slice(&flow_row::values(flow, context, hosts, place));
+            keys.push(key);
         }
         Rows {
             kind: RowKind::Flow,

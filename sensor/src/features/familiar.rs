@@ -70,6 +70,22 @@ impl Familiar {
         0.0
     }
 
+    /// In how many windows before `now` (decayed) the pair was seen; 0 if unknown. Changes nothing.
+    pub(super) fn peek(&self, hash: u64, now: u32) -> f32 {
+        let buckets = self.entries.len() / WAYS;
+        let start = (hash as usize & (buckets - 1)) * WAYS;
+        let tag = (hash >> 32) as u32;
+        let bucket = self.entries.get(start..start + WAYS).unwrap_or_default();
+        let entry = bucket.iter().find(|entry| entry.tag == tag && entry.weight > 0.0);
+        entry.map_or(0.0, |entry| {
+            if entry.seen == now {
+                return entry.weight - 1.0;
+            }
+            let elapsed = f64::from(now.saturating_sub(entry.seen));
+            entry.weight * (-elapsed / self.half_life_windows).exp2() as f32
+        })
+    }
+
     /// Bytes held.
     #[cfg(test)]
     fn bytes(&self) -> usize {
@@ -106,8 +122,10 @@ mod tests {
         let mut known = Familiar::new(64, WINDOW_NS);
         for now in 0..5_u8 {
             // Twice in a window counts once.
+            assert!((known.peek(77, now.into()) - f32::from(now)).abs() < 0.01);
             assert!((known.touch(77, now.into()) - f32::from(now)).abs() < 0.01);
             assert!((known.touch(77, now.into()) - f32::from(now)).abs() < 0.01);
+            assert!((known.peek(77, now.into()) - f32::from(now)).abs() < 0.01);
         }
         assert!((known.touch(77, 4 + 8640) - 2.5).abs() < 0.01);
         assert!((familiarity(8.0) - 0.632_120_6).abs() < 1e-6);

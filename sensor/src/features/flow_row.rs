@@ -27,13 +27,43 @@ pub(super) struct Ends<'a> {
     pub(super) responder: Option<&'a HostWindow>,
 }
 
-/// Values of one flow. `judged` says that an answer had time to come before the window ended.
-pub(super) fn values(flow: &Flow, context: &FlowContext, ends: Ends<'_>, judged: bool) -> [f32; WIDTH] {
+/// Where and when a flow was seen.
+#[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "four independent answers, each a column's condition"
+)]
+pub(super) struct Place {
+    /// An answer had time to come before the window ended.
+    pub(super) judged: bool,
+    /// Whether initiator and responder are local.
+    pub(super) sides: [bool; 2],
+    /// The responder is a group.
+    pub(super) group: bool,
+    /// The history is old enough to call something new.
+    pub(super) learned: bool,
+}
+
+/// Values of one flow.
+pub(super) fn values(flow: &Flow, context: &FlowContext, ends: Ends<'_>, place: Place) -> [f32; WIDTH] {
     let mut row = Row([f32::NAN; WIDTH]);
     volume(&mut row, flow);
     timing(&mut row, flow);
-    protocol(&mut row, flow, judged);
-    surroundings(&mut row, ends);
+    protocol(&mut row, flow, place.judged);
+    surroundings(&mut row, ends, place.learned);
+    let [local_initiator, local_responder] = place.sides;
+    let yes = |yes: bool| f64::from(u8::from(yes));
+    row.set(
+        C::FromOutside,
+        yes(!local_initiator && local_responder && !place.group),
+    );
+    row.set(
+        C::ToOutside,
+        yes(local_initiator && !local_responder && !place.group),
+    );
+    row.set(C::OfferFamiliarity, context.offer_familiarity.into());
+    row.set(C::TargetBytesOut10m, context.target_bytes_out_10m.into());
+    row.set(C::ContactPeriod, context.period_s.into());
     row.set(C::TargetAttempts, context.target_attempts.into());
     row.set(C::TargetAttempts10m, context.target_attempts_10m.into());
     row.set(C::PeerFamiliarity, context.peer_familiarity.into());
@@ -199,13 +229,18 @@ fn protocol(row: &mut Row, flow: &Flow, judged: bool) {
     );
 }
 
-fn surroundings(row: &mut Row, ends: Ends<'_>) {
+fn surroundings(row: &mut Row, ends: Ends<'_>, learned: bool) {
     if let Some(host) = ends.initiator {
         row.set(C::InitiatorFlowsOpened, host.facts.flows_opened as f64);
-        row.set(
-            C::InitiatorSurge,
-            (1.0 + host.facts.flows_opened as f64) / (1.0 + f64::from(host.opened_1h)),
-        );
+        if let Some(usual) = host.usual {
+            let surge = |now: u64, usual: f32| (1.0 + now as f64) / (1.0 + f64::from(usual));
+            row.set(C::InitiatorSurge, surge(host.facts.flows_opened, usual.opened_1h));
+            row.set(C::UploadSurge, surge(host.facts.bytes_out, usual.bytes_out_1h));
+            row.set(C::InitiatorUnanswered10m, usual.unanswered_10m.into());
+        }
+        if learned {
+            row.set(C::InitiatorNewPeers, host.facts.new_peers as f64);
+        }
         row.set(C::InitiatorPeers, host.facts.peers as f64);
         row.set(C::InitiatorServices, host.facts.ports as f64);
         row.set(

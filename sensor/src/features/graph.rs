@@ -9,6 +9,7 @@ use super::{
     familiar::{Familiar, familiarity},
     hosts::{Hosts, ICMP, ICMP_V6, NO_ENTRY, is_housekeeping},
     keyed::Keyed,
+    offers::Offers,
 };
 use crate::window::Flow;
 
@@ -17,9 +18,12 @@ use crate::window::Flow;
 pub(super) struct FlowContext {
     pub(super) peer_familiarity: f32,
     pub(super) service_familiarity: f32,
+    pub(super) offer_familiarity: f32,
     pub(super) regularity: f32,
+    pub(super) period_s: f32,
     pub(super) target_attempts: f32,
     pub(super) target_attempts_10m: f32,
+    pub(super) target_bytes_out_10m: f32,
 }
 
 /// One flow as an edge: three numbers and the flow's index, packed so that sorting is comparing integers.
@@ -64,6 +68,7 @@ pub(super) struct Graph {
     keyed: Keyed,
     peers: Familiar,
     services: Familiar,
+    offers: Offers,
     contacts: Contacts,
     window_ns: u64,
     edges: Vec<Edge>,
@@ -72,9 +77,10 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// An empty history sized for `max_hosts` hosts: 256 bytes each.
+    /// An empty history sized for `max_hosts` hosts: 336 bytes each.
     pub(super) fn new(max_hosts: usize, window_ns: u64, keyed: Keyed) -> Self {
         Self {
+            offers: Offers::new(max_hosts.saturating_mul(2), window_ns, keyed.clone()),
             keyed,
             peers: Familiar::new(max_hosts.saturating_mul(8), window_ns),
             services: Familiar::new(max_hosts.saturating_mul(2), window_ns),
@@ -92,9 +98,12 @@ impl Graph {
         let unknown = FlowContext {
             peer_familiarity: f32::NAN,
             service_familiarity: f32::NAN,
+            offer_familiarity: f32::NAN,
             regularity: f32::NAN,
+            period_s: f32::NAN,
             target_attempts: f32::NAN,
             target_attempts_10m: f32::NAN,
+            target_bytes_out_10m: f32::NAN,
         };
         self.context.clear();
         self.context.resize(flows.len(), unknown);
@@ -137,14 +146,17 @@ impl Graph {
                     let service = of_target[0].third();
                     let contact_ns = contact_ns(of_target, flows, self.window_ns);
                     let hash = self.keyed.pair(pair_hash, service.into());
-                    let contact = self.contacts.touch(hash, contact_ns, opened, now);
+                    let bytes_out = sum_bytes_out(of_target, flows);
+                    let contact = self.contacts.touch(hash, contact_ns, [opened, bytes_out], now);
                     let rhythm = contact.rhythm;
                     let regularity = rhythm.map_or(f32::NAN, |rhythm| rhythm.regularity);
                     for edge in of_target {
                         if let Some(context) = self.context.get_mut(edge.flow()) {
                             context.regularity = regularity;
+                            context.period_s = rhythm.map_or(f32::NAN, |rhythm| rhythm.period_s);
                             context.target_attempts = opened as f32;
                             context.target_attempts_10m = contact.opened_per_window;
+                            context.target_bytes_out_10m = contact.bytes_per_window;
                             context.peer_familiarity = if learned { familiarity(known) } else { f32::NAN };
                         }
                     }
@@ -202,6 +214,15 @@ impl Graph {
                     for edge in of_service {
                         if let Some(context) = self.context.get_mut(edge.flow()) {
                             context.service_familiarity = familiarity(known);
+                        }
+                    }
+                }
+                for of_responder in of_service.chunk_by(|a, b| a.third() == b.third()) {
+                    let of_responder = || of_responder.iter().map(|edge| (edge.third(), edge.flow()));
+                    let known = self.offers.familiarity(of_responder(), flows, hosts, now);
+                    for (_, flow) in of_responder().filter(|_| learned) {
+                        if let Some(context) = self.context.get_mut(flow) {
+                            context.offer_familiarity = known;
                         }
                     }
                 }
@@ -306,6 +327,11 @@ fn count_opened(edges: &[Edge], flows: &[Flow]) -> u64 {
         .iter()
         .filter(|edge| flows.get(edge.flow()).is_some_and(Flow::opened))
         .count() as u64
+}
+
+fn sum_bytes_out(edges: &[Edge], flows: &[Flow]) -> u64 {
+    let flows = edges.iter().filter_map(|edge| flows.get(edge.flow()));
+    flows.map(|flow| flow.out().bytes).sum()
 }
 
 /// The earliest time at which contact was made anew: a flow was opened, or one spoke after at least a window of silence.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 const SCALES_S: [f64; 3] = [60.0, 600.0, 3600.0];
 /// A host not seen for this long is forgotten.
 const FORGET_S: f64 = 86_400.0;
+/// What a host did in less time than this is not what it usually does.
+const USUAL_FROM_S: f64 = 300.0;
 
 /// What enters the means from one window.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +30,17 @@ pub(super) struct Means {
     pub(super) new_services: [f32; 3],
 }
 
+/// What a host does per window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Usual {
+    /// Flows opened, over an hour.
+    pub(super) opened_1h: f32,
+    /// Attempts without an answer, over ten minutes.
+    pub(super) unanswered_10m: f32,
+    /// Bytes sent, over an hour.
+    pub(super) bytes_out_1h: f32,
+}
+
 /// One decayed sum and the decayed number of windows behind it, per scale.
 #[derive(Clone, Copy, Debug, Default)]
 struct Decayed {
@@ -46,6 +59,8 @@ pub(super) struct History {
     /// Decay per window, by scale.
     decay: [f64; 3],
     forget_windows: u32,
+    /// Windows of history from which it says what is usual.
+    usual_from: f64,
     max_hosts: usize,
 }
 
@@ -57,6 +72,7 @@ impl History {
             hosts: BTreeMap::new(),
             decay: SCALES_S.map(|scale_s| (-window_s / scale_s).exp()),
             forget_windows: (FORGET_S / window_s).min(f64::from(u32::MAX)) as u32,
+            usual_from: USUAL_FROM_S / window_s,
             max_hosts,
         }
     }
@@ -66,17 +82,28 @@ impl History {
         self.hosts.contains_key(address)
     }
 
-    /// Flows that the host opened per window over an hour, as of window `now` without that window's own; `None` for a
-    /// host without history.
-    pub(super) fn opened_per_hour_window(&self, address: &[u8; 16], now: u32) -> Option<f32> {
+    /// What the host usually does, as of window `now` without that window's own; `None` for a host with less than five
+    /// minutes of history.
+    pub(super) fn usual(&self, address: &[u8; 16], now: u32) -> Option<Usual> {
         let host = self.hosts.get(address)?;
-        let scale = SCALES_S.len() - 1;
-        let decay = *self.decay.get(scale)?;
         // Up to the window before this one.
         let elapsed = f64::from(now.wrapping_sub(host.last).clamp(1, self.forget_windows.max(1)) - 1);
-        let faded = decay.powf(elapsed);
-        let windows = f64::from(host.windows[scale]) * faded + (1.0 - faded) / (1.0 - decay);
-        Some((f64::from(host.sums[0][scale]) * faded / windows.max(1.0)) as f32)
+        let [_, tens, hours] = self.decay.map(|decay| (decay, decay.powf(elapsed)));
+        // The decayed number of windows behind a scale.
+        let windows = |scale: usize, (decay, faded): (f64, f64)| {
+            f64::from(host.windows[scale]) * faded + (1.0 - faded) / (1.0 - decay)
+        };
+        let least = (1.0 - hours.0.powf(self.usual_from)) / (1.0 - hours.0);
+        let known = windows(2, hours);
+        (known >= least * (1.0 - 1e-3)).then(|| {
+            let mean =
+                |sum: f32, faded: f64, windows: f64| (f64::from(sum) * faded / windows.max(1.0)) as f32;
+            Usual {
+                opened_1h: mean(host.sums[0][2], hours.1, known),
+                unanswered_10m: mean(host.sums[1][1], tens.1, windows(1, tens)),
+                bytes_out_1h: mean(host.sums[2][2], hours.1, known),
+            }
+        })
     }
 
     /// Adds the host's window `now` and returns its means, this window included. Windows without the host count as
@@ -146,6 +173,7 @@ impl History {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -154,15 +182,17 @@ mod tests {
     #[test]
     fn what_was_usual_over_an_hour_is_told_without_the_window_at_hand() {
         let mut history = History::new(10, WINDOW_NS);
-        assert_eq!(history.opened_per_hour_window(&[1; 16], 0), None);
-        for window in 0..5 {
+        assert_eq!(history.usual(&[1; 16], 0), None);
+        for window in 0..30 {
+            // Five minutes are 30 windows.
+            assert_eq!(history.usual(&[1; 16], window), None, "{window}");
             history.add(&[1; 16], window, &opened(4.0));
         }
-        let usual = history.opened_per_hour_window(&[1; 16], 5).unwrap_or_default();
+        let usual = history.usual(&[1; 16], 30).unwrap().opened_1h;
         assert!((usual - 4.0).abs() < 1e-3, "{usual}");
-        // Five silent windows halve it.
-        let usual = history.opened_per_hour_window(&[1; 16], 10).unwrap_or_default();
-        assert!((usual - 2.0).abs() < 0.05, "{usual}");
+        // Thirty silent windows halve it, and a little more: what lies further back weighs less.
+        let usual = history.usual(&[1; 16], 60).unwrap().opened_1h;
+        assert!(usual > 1.9 && usual < 2.0, "{usual}");
     }
 
     fn opened(flows: f32) -> Sample {

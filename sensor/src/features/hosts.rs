@@ -4,7 +4,12 @@
 use hashbrown::HashTable;
 use sensor_common::flow::{ARP_REQUEST, NET_ARP, RST};
 
-use super::{HostFacts, history::History, keyed::Keyed, locality::LocalNetworks};
+use super::{
+    HostFacts,
+    history::{History, Usual},
+    keyed::Keyed,
+    locality::LocalNetworks,
+};
 use crate::window::{Flow, Window};
 
 /// ICMP, TCP, UDP and `ICMPv6`.
@@ -46,8 +51,8 @@ pub(super) struct HostWindow {
     pub(super) service_entropy: f32,
     /// Best regularity among the contacts made in this window; NaN without one.
     pub(super) regularity: f32,
-    /// Flows it opened per window over an hour before this window; NaN without history.
-    pub(super) opened_1h: f32,
+    /// What it did per window before this one; `None` without enough history.
+    pub(super) usual: Option<Usual>,
 }
 
 impl HostWindow {
@@ -66,7 +71,7 @@ impl HostWindow {
             services_in: 0,
             service_entropy: f32::NAN,
             regularity: f32::NAN,
-            opened_1h: f32::NAN,
+            usual: None,
         }
     }
 }

@@ -107,7 +107,7 @@ features! {
         = "flows that the initiator opened in this window"
         => "its initiator opened {observed} connections in one window; usual {low}–{high}";
     InitiatorSurge "initiator_surge" "1" Log1p 0.0..1e9
-        = "(1 + flows that the initiator opened in this window) / (1 + flows_opened_1h of its last host row, decayed to now); absent for a host without history"
+        = "(1 + flows that the initiator opened in this window) / (1 + flows_opened_1h of its last host row, decayed to now); absent for a host with less than 5 minutes of history"
         => "its initiator opened {observed} times as many connections as it does over an hour; usual {low}–{high}";
     InitiatorPeers "initiator_peers" "hosts" Log1p 0.0..1e9
         = "distinct responders of flows that the initiator opened in this window"
@@ -140,7 +140,7 @@ features! {
         = "flows that the initiator opened to this responder, protocol and port in this window"
         => "{observed} connections to the same service in one window; usual {low}–{high}";
     TargetAttempts10m "target_attempts_10m" "flows/window" Log1p 0.0..1e9
-        = "target_attempts per window, exponentially weighted mean since the first, time constant 10 minutes"
+        = "target_attempts per window, exponentially weighted mean since the first, time constant 10 minutes; absent for the first 10 minutes"
         => "{observed} connections a window to the same service over ten minutes; usual {low}–{high}";
     PeerFamiliarity "peer_familiarity" "1" Linear 0.0..1.0
         = "1 - exp(-w/8), w = windows (half-life 1 day) in which the initiator used this responder before"
@@ -151,6 +151,29 @@ features! {
     ContactRegularity "contact_regularity" "1" Linear 0.0..1.0
         = "max(0, 1 - 2 std/mean) of the times between contacts of initiator, responder and service; absent before the fourth"
         => "contacts come with regularity {observed} (1: clockwork); usual {low}–{high}";
+    ContactPeriod "contact_period" "s" Log1p 0.0..1e6
+        = "mean time between contacts of initiator, responder and service; absent before the fourth"
+        => "contacts come every {observed} s; usual {low}–{high}";
+    FromOutside "from_outside" "1" Linear 0.0..1.0 = "1 if the responder is local and the initiator is not"
+        => "comes from outside of the local networks ({observed}); usual {low}–{high}";
+    ToOutside "to_outside" "1" Linear 0.0..1.0
+        = "1 if the initiator is local and the responder is neither local nor a group"
+        => "goes out of the local networks ({observed}); usual {low}–{high}";
+    OfferFamiliarity "offer_familiarity" "1" Linear 0.0..1.0
+        = "1 - exp(-w/8), w = windows (half-life 1 day) in which the responder answered anybody on this protocol and port before; local responders only"
+        => "the responder is known to offer this service to {observed} (0: never did); usual {low}–{high}";
+    TargetBytesOut10m "target_bytes_out_10m" "bytes/window" Log1p 0.0..1e15
+        = "bytes that the initiator sent to this responder, protocol and port per window, exponentially weighted mean since the first, time constant 10 minutes; absent for the first 10 minutes"
+        => "{observed} bytes a window sent to the same service over ten minutes; usual {low}–{high}";
+    InitiatorNewPeers "initiator_new_peers" "hosts" Log1p 0.0..1e9
+        = "responders that the initiator contacted in this window and never before; absent while that is being learned"
+        => "its initiator contacted {observed} hosts for the first time; usual {low}–{high}";
+    InitiatorUnanswered10m "initiator_unanswered_10m" "flows/window" Log1p 0.0..1e9
+        = "unanswered_10m of the initiator's last host row, decayed to now; absent for a host with less than 5 minutes of history"
+        => "{observed} of its initiator's attempts a window went unanswered over ten minutes; usual {low}–{high}";
+    UploadSurge "upload_surge" "1" Log1p 0.0..1e12
+        = "(1 + bytes that the initiator sent in this window) / (1 + bytes_out_1h of its last host row, decayed to now); absent for a host with less than 5 minutes of history"
+        => "its initiator sent {observed} times as many bytes as it does over an hour; usual {low}–{high}";
 }
 
 features! {
@@ -268,7 +291,7 @@ mod tests {
 
     #[test]
     fn widths_are_multiples_of_eight_and_columns_match_names() {
-        assert_eq!(FLOW_FEATURES.len(), 48);
+        assert_eq!(FLOW_FEATURES.len(), 56);
         assert_eq!(HOST_FEATURES.len(), 40);
         assert_eq!(
             FLOW_FEATURES[FlowColumn::ContactRegularity as usize].name,

@@ -132,22 +132,26 @@ fn fragments_count_as_a_share_of_the_packets() {
 #[test]
 fn attempts_on_one_service_add_up_and_stand_against_the_hour_before() {
     let mut bench = Bench::new(100);
-    bench.window(&[attempt(A, B, 0, Answer::SynAck)]);
+    for earlier in 0..60 {
+        let rows = bench.window(&[attempt((A.0, 40_000 + earlier), B, 0, Answer::SynAck)]);
+        // A mean over ten minutes says nothing in the first ones; what is usual over an hour is told after five.
+        assert!(flow_value(&rows, 0, C::TargetAttempts10m).is_nan());
+        let surge = flow_value(&rows, 0, C::InitiatorSurge);
+        assert_eq!(surge.is_nan(), earlier < 30, "window {earlier}: {surge}");
+    }
     let attempts: Vec<_> = (0..8)
         .map(|n| attempt((A.0, 41_000 + n), B, 0, Answer::SynAck))
         .collect();
     let rows = bench.window(&attempts);
     for row in 0..8 {
         near(flow_value(&rows, row, C::TargetAttempts), 8.0);
-        // One flow in the window before, none older: eight against one, each plus one.
+        // One flow in each window before: eight against one, each plus one.
         near(flow_value(&rows, row, C::InitiatorSurge), 4.5);
     }
     // A share of 1 - exp(-1/60) for each window.
     let gain = 1.0 - (-1.0f64 / 60.0).exp();
-    near(
-        flow_value(&rows, 0, C::TargetAttempts10m),
-        gain * (1.0 - gain) + gain * 8.0,
-    );
+    let before: f64 = (1..=60).map(|age| gain * (1.0 - gain).powi(age)).sum();
+    near(flow_value(&rows, 0, C::TargetAttempts10m), before + gain * 8.0);
 }
 
 #[test]
@@ -214,4 +218,68 @@ fn families_follow_protocol_and_target() {
     assert_eq!(family(record(1, (A.0, 8), (B.0, 0), 0, [1, 1])), "icmp");
     assert_eq!(family(record(132, A, B, 0, [1, 1])), "other");
     assert_eq!(family(arp_request(A.0, B.0, 0, 1)), "arp");
+}
+
+#[test]
+fn a_service_is_known_as_an_offer_once_a_local_host_answered_on_it() {
+    let mut bench = Bench::new(100);
+    let outsider = (remote(0, 9), 40_000);
+    let (known, tried) = ((local(0, 2), 443), (local(0, 2), 22));
+    for earlier in 0..16 {
+        let rows = bench.window(&[
+            attempt((A.0, 40_000 + earlier), known, 0, Answer::SynAck),
+            attempt((A.0, 41_000 + earlier), tried, 0, Answer::Nothing),
+        ]);
+        // Nothing is new before the history has begun.
+        assert_eq!(flow_value(&rows, 0, C::OfferFamiliarity).is_nan(), earlier < 6);
+        near(flow_value(&rows, 0, C::FromOutside), 0.0);
+        near(flow_value(&rows, 0, C::ToOutside), 0.0);
+    }
+    let rows = bench.window(&[
+        attempt(outsider, known, 0, Answer::SynAck),
+        attempt(outsider, tried, 0, Answer::SynAck),
+        attempt((A.0, 42_000), (outsider.0, 443), 0, Answer::SynAck),
+    ]);
+    let row = |initiator: [u8; 16], port: u16| {
+        let keys = &rows.flow.keys;
+        let at = keys
+            .iter()
+            .position(|key| key.initiator == initiator && key.service_port == port);
+        at.unwrap()
+    };
+    let (to_known, to_tried, out) = (row(outsider.0, 443), row(outsider.0, 22), row(A.0, 443));
+    // Answered in 16 windows, whoever asked; never on the other port, however often it was tried.
+    let known = f64::from(flow_value(&rows, to_known, C::OfferFamiliarity));
+    let expected = 1.0 - (-16.0f64 / 8.0).exp();
+    // A little less, because what is known fades with a half-life of a day.
+    assert!(known < expected && known > expected - 1e-3, "{known}");
+    near(flow_value(&rows, to_tried, C::OfferFamiliarity), 0.0);
+    // Of hosts outside nobody knows what they offer.
+    assert!(flow_value(&rows, out, C::OfferFamiliarity).is_nan());
+    near(flow_value(&rows, to_known, C::FromOutside), 1.0);
+    near(flow_value(&rows, out, C::ToOutside), 1.0);
+    near(flow_value(&rows, out, C::FromOutside), 0.0);
+}
+
+#[test]
+fn uploads_and_unanswered_attempts_stand_against_what_the_host_did_before() {
+    let mut bench = Bench::new(100);
+    for earlier in 0..90 {
+        let rows = bench.window(&[
+            record(17, (A.0, 40_000 + earlier), (B.0, 123), 0, [2, 2]),
+            attempt((A.0, 41_000 + earlier), (B.0, 8080), 0, Answer::Nothing),
+        ]);
+        assert_eq!(flow_value(&rows, 0, C::UploadSurge).is_nan(), earlier < 30);
+        assert_eq!(flow_value(&rows, 0, C::TargetBytesOut10m).is_nan(), earlier < 60);
+    }
+    let quiet = bench.window(&[record(17, (A.0, 50_000), (B.0, 123), 0, [2, 2])]);
+    let bytes = f64::from(flow_value(&quiet, 0, C::BytesOut));
+    let loud = bench.window(&[record(17, (A.0, 50_001), (B.0, 123), 0, [200, 2])]);
+    let surge = flow_value(&loud, 0, C::UploadSurge);
+    assert!(surge > 30.0 && surge < 120.0, "{surge}");
+    let unanswered = flow_value(&quiet, 0, C::InitiatorUnanswered10m);
+    assert!(unanswered > 0.9 && unanswered <= 1.0, "{unanswered}");
+    // To this service alone: a minute weighs a tenth of ten.
+    let sent = f64::from(flow_value(&loud, 0, C::TargetBytesOut10m));
+    assert!(sent > bytes && sent < 5.0 * bytes, "{sent} of {bytes}");
 }
