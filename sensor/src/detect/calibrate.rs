@@ -40,6 +40,8 @@ const PRIOR: f64 = 15.0;
 /// The same for evidence over many windows, in powers of ten.
 const MIN_EVIDENCE: f64 = 3.0;
 const EVIDENCE_PRIOR: f64 = 60.0;
+/// And for evidence this over n on top: it fades over 60 windows, so that few units hold hardly an independent one.
+const EVIDENCE_SHORT: f64 = 500.0;
 /// There it is also above the strongest calibration unit by at least, and at most, these shares of it over √n.
 const BEYOND_LEAST: f64 = 1.0;
 const BEYOND_MOST: f64 = 10.0;
@@ -250,8 +252,12 @@ impl Calibration {
         let share = alarm_budget_per_day / (self.units.len() + 1) as f64;
         self.units
             .iter()
-            .map(|units| self.threshold(units, [MIN_THRESHOLD, PRIOR], share))
-            .chain([self.threshold(&self.persistence, [MIN_EVIDENCE, EVIDENCE_PRIOR], share)])
+            .map(|units| self.threshold(units, [MIN_THRESHOLD, PRIOR, 0.0], share))
+            .chain([self.threshold(
+                &self.persistence,
+                [MIN_EVIDENCE, EVIDENCE_PRIOR, EVIDENCE_SHORT],
+                share,
+            )])
             .collect()
     }
 
@@ -260,8 +266,13 @@ impl Calibration {
     /// Within the data and the reach of the tail model this is the quantile asked for. Beyond it nothing can be
     /// promised from the data, so the threshold is conservative: the quantile at the end of the reach widened by half
     /// for every further power of ten, between the largest calibration strength times `1 + 1/√n` and times `1 + 10/√n`
-    /// (n units), and at least `1.5 + 15/√n` (for evidence `3 + 60/√n`).
-    fn threshold(&self, units: &Tail, [least, prior]: [f64; 2], alarm_budget_per_day: f64) -> Threshold {
+    /// (n units), and at least `1.5 + 15/√n` (for evidence `3 + 60/√n + 500/n`).
+    fn threshold(
+        &self,
+        units: &Tail,
+        [least, prior, short]: [f64; 3],
+        alarm_budget_per_day: f64,
+    ) -> Threshold {
         let windows_per_day = DAY_NS / self.window_ns.max(1) as f64;
         let asked_p = alarm_budget_per_day / (windows_per_day * f64::from(self.units_per_window.max(1.0)));
         let asked_p = asked_p.clamp(1e-12, 0.5);
@@ -276,7 +287,7 @@ impl Calibration {
             // Scores are bounded: a tail fitted to a few peaks may not run away from them.
             let beyond = |share: f64| f64::from(units.largest()) * (1.0 + share / n.sqrt());
             strength = strength.clamp(beyond(BEYOND_LEAST), beyond(BEYOND_MOST));
-            strength = strength.max(least + prior / n.sqrt());
+            strength = strength.max(least + prior / n.sqrt() + short / n);
         }
         Threshold {
             strength: strength.max(least),
