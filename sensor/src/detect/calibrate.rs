@@ -37,6 +37,8 @@ const MIN_THRESHOLD: f64 = 1.5;
 /// Where the data do not reach the rate asked for, no threshold below `MIN_THRESHOLD + PRIOR / √n` for n units. What
 /// short learning has not seen is mostly the rare but ordinary: a refused connection, a stalled download.
 const PRIOR: f64 = 15.0;
+/// And this over n on top: of what is rare, the first hundred units may hold nothing at all.
+const SHORT: f64 = 40.0;
 /// The same for evidence over many windows, in powers of ten.
 const MIN_EVIDENCE: f64 = 3.0;
 const EVIDENCE_PRIOR: f64 = 60.0;
@@ -252,7 +254,7 @@ impl Calibration {
         let share = alarm_budget_per_day / (self.units.len() + 1) as f64;
         self.units
             .iter()
-            .map(|units| self.threshold(units, [MIN_THRESHOLD, PRIOR, 0.0], share))
+            .map(|units| self.threshold(units, [MIN_THRESHOLD, PRIOR, SHORT], share))
             .chain([self.threshold(
                 &self.persistence,
                 [MIN_EVIDENCE, EVIDENCE_PRIOR, EVIDENCE_SHORT],
@@ -266,7 +268,7 @@ impl Calibration {
     /// Within the data and the reach of the tail model this is the quantile asked for. Beyond it nothing can be
     /// promised from the data, so the threshold is conservative: the quantile at the end of the reach widened by half
     /// for every further power of ten, between the largest calibration strength times `1 + 1/√n` and times `1 + 10/√n`
-    /// (n units), and at least `1.5 + 15/√n` (for evidence `3 + 60/√n + 500/n`).
+    /// (n units), and at least `1.5 + 15/√n + 40/n` (for evidence `3 + 60/√n + 500/n`).
     fn threshold(
         &self,
         units: &Tail,
