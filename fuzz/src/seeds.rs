@@ -37,6 +37,13 @@ pub(crate) fn captures() -> Vec<Vec<u8>> {
                 seeds.push(file);
             }
         }
+        let mut modified = write::pcap_header(order, write::MODIFIED, 1);
+        for number in 0..3 {
+            let mut record = write::record(order, write::BEGIN_S, 5, &write::frame(number), 100);
+            record.splice(16..16, [0; 8]);
+            modified.extend(record);
+        }
+        seeds.push(modified);
         seeds.push(blocks(order));
     }
     // A section in each order, one behind the other.
