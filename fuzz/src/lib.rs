@@ -13,6 +13,7 @@
 )]
 
 pub mod capture;
+pub mod labels;
 pub mod mutate;
 pub mod parser;
 mod seeds;
@@ -32,7 +33,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 3] = [
+pub const TARGETS: [Target; 4] = [
     Target {
         name: "parser",
         run: parser::run,
@@ -49,6 +50,12 @@ pub const TARGETS: [Target; 3] = [
         name: "capture",
         run: capture::run,
         seeds: capture::seeds,
+        smoke_runs: 40_000,
+    },
+    Target {
+        name: "labels",
+        run: labels::run,
+        seeds: labels::seeds,
         smoke_runs: 40_000,
     },
 ];

@@ -1,4 +1,5 @@
-//! Captures that fuzzing begins with: written here in every variant, and small real ones where they are present.
+//! Captures that fuzzing begins with: written here in every variant, and small real ones where they are present; and
+//! the label files beside those.
 //! It must never fail because the real ones are absent: they are beside the repository, not in it.
 
 // Included rather than shared: no crate depends on the unit tests of another one.
@@ -9,13 +10,16 @@
 )]
 mod write;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use self::write::Order;
 
 /// Longest real capture that is a seed; long inputs make fuzzing slow and find nothing that short ones do not.
 const MAX_LEN: u64 = 16 << 10;
+/// Longest beginning of a real label file that is a seed: its lines are all of a kind.
+const MAX_LABELS_LEN: u64 = 1 << 10;
 /// Real captures at most.
 const MAX_FILES: usize = 400;
 
@@ -33,6 +37,13 @@ pub(crate) fn captures() -> Vec<Vec<u8>> {
                 seeds.push(file);
             }
         }
+        let mut modified = write::pcap_header(order, write::MODIFIED, 1);
+        for number in 0..3 {
+            let mut record = write::record(order, write::BEGIN_S, 5, &write::frame(number), 100);
+            record.splice(16..16, [0; 8]);
+            modified.extend(record);
+        }
+        seeds.push(modified);
         seeds.push(blocks(order));
     }
     // A section in each order, one behind the other.
@@ -85,12 +96,34 @@ fn blocks(order: Order) -> Vec<u8> {
 
 /// Small real captures, where the development data are beside the repository.
 pub(crate) fn real_captures() -> Vec<Vec<u8>> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/parser-corpus");
     let mut paths = Vec::new();
-    files(&corpus, &mut paths);
+    files(&data().join("parser-corpus"), &mut paths);
+    paths.retain(|path| fs::metadata(path).is_ok_and(|metadata| metadata.len() <= MAX_LEN));
     paths.sort();
     paths.truncate(MAX_FILES);
     paths.iter().filter_map(|path| fs::read(path).ok()).collect()
+}
+
+/// The beginnings of real label files, where the development data are beside the repository.
+pub(crate) fn real_labels() -> Vec<Vec<u8>> {
+    let mut paths = Vec::new();
+    files(&data(), &mut paths);
+    paths.retain(|path| path.to_string_lossy().ends_with(".labels.csv"));
+    paths.sort();
+    let beginning = |path: &PathBuf| {
+        let mut bytes = Vec::new();
+        let mut file = File::open(path).ok()?.take(MAX_LABELS_LEN);
+        file.read_to_end(&mut bytes).ok()?;
+        // Whole lines.
+        let end = bytes.iter().rposition(|byte| *byte == b'\n')?;
+        bytes.truncate(end + 1);
+        Some(bytes)
+    };
+    paths.iter().filter_map(beginning).collect()
+}
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data")
 }
 
 fn files(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -98,7 +131,7 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             files(&path, found);
-        } else if entry.metadata().is_ok_and(|metadata| metadata.len() <= MAX_LEN) {
+        } else {
             found.push(path);
         }
     }

@@ -4,6 +4,7 @@
 
 mod column;
 mod columns;
+mod counters;
 mod csv_rows;
 mod document;
 mod error;
@@ -15,7 +16,7 @@ mod parts;
 mod reader;
 mod target;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod writer;
 
@@ -28,7 +29,10 @@ pub use error::FlowsError;
 pub use reader::FlowFile;
 pub use writer::{FlowWriter, WindowRef};
 
-use crate::features::{RowKind, WindowRows};
+use crate::{
+    features::{RowKind, WindowRows},
+    window::Flow,
+};
 
 /// Format of a flow file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +97,8 @@ pub struct Origin {
 pub struct StoredWindow {
     /// Its rows, as they were when they were written.
     pub rows: WindowRows,
+    /// What was counted of each flow, in the order of the flow rows; empty in windows with a row that has no counters.
+    pub flows: Vec<Flow>,
     /// Unix nanoseconds of its start.
     pub wall_start_ns: i64,
     /// Unix nanoseconds of its end.

@@ -5,7 +5,7 @@
 mod interval;
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sensor_common::{flow::FlowKey, parse::Parsed};
@@ -27,7 +27,7 @@ pub enum LabelError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Neither form.
     #[error(
@@ -95,6 +95,10 @@ impl Labels {
             line,
             cause,
         };
+        let input = without_mark(input).map_err(|source| LabelError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .trim(csv::Trim::All)
@@ -209,6 +213,18 @@ impl Labels {
     }
 }
 
+/// The input behind the byte order marks that some editors put first. The CSV reader passes over one too, but only where
+/// the first read brings it whole, which a pipe does not promise.
+fn without_mark(mut input: impl Read) -> io::Result<impl Read> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    let mut start = MARK.to_vec();
+    while start == MARK {
+        start.clear();
+        input.by_ref().take(MARK.len() as u64).read_to_end(&mut start)?;
+    }
+    Ok(io::Cursor::new(start).chain(input))
+}
+
 #[derive(Default)]
 struct Names {
     list: Vec<String>,
@@ -220,6 +236,12 @@ impl Names {
     fn id(&mut self, name: &str) -> Result<Option<LabelId>, String> {
         if name.is_empty() || name.eq_ignore_ascii_case("benign") {
             return Ok(None);
+        }
+        // A quote that is never closed makes one label of all lines behind it.
+        if name.contains(char::is_control) {
+            return Err(
+                "a label of several lines, or with control characters; is a quote not closed?".to_owned(),
+            );
         }
         if let Some(id) = self.ids.get(name) {
             return Ok(Some(*id));
@@ -310,6 +332,10 @@ mod tests {
             ("frame,label\n1,x\nx,y\n", "line 3: `x` is no frame number"),
             ("frame,label\n0,x\n", "line 2: `0` is no frame number"),
             ("frame,label\n1\n", "line 2: 1 fields, expected 2"),
+            (
+                "frame,label\n1,x\n2,\"scan\n3,flood\n",
+                "line 3: a label of several lines",
+            ),
             (
                 "start,end,src,dst,src_port,dst_port,proto,label\n5,4,,,,,,x\n",
                 "line 2: the end is before the start",

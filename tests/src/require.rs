@@ -6,6 +6,9 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
+/// Set to 1 where a test may not be skipped.
+pub const REQUIRED: &str = "SENSOR_TEST_REQUIRE";
+
 const CAP_NET_ADMIN: u32 = 12;
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
@@ -59,11 +62,8 @@ pub fn bpf() -> bool {
 /// # Panics
 /// When `SENSOR_TEST_REQUIRE=1`.
 pub fn skip(reason: &str) -> bool {
-    let required = std::env::var("SENSOR_TEST_REQUIRE").is_ok_and(|value| value == "1");
-    assert!(
-        !required,
-        "SENSOR_TEST_REQUIRE=1 forbids skipping, but this test {reason}"
-    );
+    let required = std::env::var(REQUIRED).is_ok_and(|value| value == "1");
+    assert!(!required, "{REQUIRED}=1 forbids skipping, but this test {reason}");
     eprintln!("skipped: {reason}");
     false
 }

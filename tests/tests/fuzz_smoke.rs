@@ -68,6 +68,11 @@ fn the_capture_reader_keeps_its_promises_on_mutated_captures() {
 }
 
 #[test]
+fn the_label_reader_keeps_its_promises_on_mutated_labels() {
+    smoke("labels");
+}
+
+#[test]
 fn every_target_has_a_smoke_run_an_entry_and_a_file() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let manifest: toml::Table = fs::read_to_string(root.join("fuzz/Cargo.toml"))

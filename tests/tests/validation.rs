@@ -82,7 +82,7 @@ fn conversations_have_the_packets_bytes_times_and_openers_that_tshark_sees() {
         .stderr(Stdio::null())
         .status();
     if !tshark.is_ok_and(|status| status.success()) {
-        require::skip("needs tshark (Debian package tshark)");
+        require::skip("needs tshark: run `cargo xtask setup` (Debian package tshark)");
         return;
     }
     let captures: Vec<PathBuf> = CAPTURES.into_iter().filter_map(data::capture).collect();

@@ -30,7 +30,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Install what is missing to build: rust-src, bpf-linker, iproute2, a C compiler. Does nothing the second time.
+    /// Install what is missing to build (rust-src, bpf-linker, iproute2, a C compiler) and to run every test (tshark,
+    /// Python with venv, promtool). Does nothing the second time.
     Setup,
     /// Build the release binary with the BPF object inside: target/release/sensor.
     Build,
@@ -144,7 +145,10 @@ fn main() -> ExitCode {
 /// Returns whether what was asked for came out well; an error is something that could not be done at all.
 fn act(action: Action) -> Result<bool> {
     match action {
-        Action::Setup => setup::run().map(|()| true),
+        Action::Setup => {
+            setup::run()?;
+            setup::for_tests().map(|()| true)
+        }
         Action::Build => build().map(|_| true),
         Action::Run { arguments } => {
             let binary = build()?;

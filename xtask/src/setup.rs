@@ -1,9 +1,12 @@
-//! `cargo xtask setup`: what a fresh Debian or Ubuntu machine with rustup lacks.
+//! `cargo xtask setup`: what a fresh Debian or Ubuntu machine with rustup lacks, to build and to run every test.
 //!
 //! Every step looks first and does nothing when there is nothing to do. What cannot be installed from here is named
 //! together with the command that installs it. Must never remove or upgrade anything else.
 
-use std::path::Path;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -22,21 +25,122 @@ const PACKAGES: [(&str, &str); 2] = [
     ("ip", "iproute2"),
 ];
 
-/// Checks everything and installs what is missing.
+/// Checks everything that a build needs and installs what is missing.
 pub(crate) fn run() -> Result<()> {
-    system_packages()?;
+    let missing = PACKAGES.iter().filter(|(program, _)| !shell::exists(program));
+    let missing: Vec<&str> = missing.flat_map(|(_, packages)| packages.split(' ')).collect();
+    system_packages("system packages", &missing)?;
     toolchain()?;
     bpf_linker()
 }
 
-fn system_packages() -> Result<()> {
-    let missing: Vec<&str> = PACKAGES
-        .iter()
-        .filter(|(program, _)| !shell::exists(program))
-        .flat_map(|(_, packages)| packages.split(' '))
-        .collect();
+/// Whether a test may not be skipped: what tells continuous integration, or the variable that the tests look at.
+pub(crate) fn required() -> bool {
+    let set = |name: &str| env::var_os(name).is_some_and(|value| value == "true" || value == "1");
+    set("CI") || set(sensor_tests::require::REQUIRED)
+}
+
+/// Checks the programs that tests compare with and installs what is missing. Where that cannot be done the tests that
+/// need them say so and are skipped, unless they are required.
+pub(crate) fn for_tests() -> Result<()> {
+    unless_required("tests: tshark, Python with venv", test_packages())?;
+    unless_required("promtool", promtool())?;
+    unless_required("cargo-deny", cargo_deny())
+}
+
+/// Says what is left out, where that may be.
+fn unless_required(what: &str, result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if !required() => {
+            say(what, &format!("left out: {error:#}"));
+            Ok(())
+        }
+        result => result.with_context(|| format!("setup of {what}")),
+    }
+}
+
+/// tshark, and a Python that makes virtual environments: pandas, `DuckDB` and nfstream go into one under the target
+/// directory, made by the tests that want them.
+fn test_packages() -> Result<()> {
+    let mut missing = Vec::new();
+    if !shell::exists("tshark") {
+        missing.push("tshark");
+    }
+    if shell::output(Command::new("python3").args(["-c", "import ensurepip, venv"])).is_none() {
+        missing.extend(["python3", "python3-venv"]);
+    }
+    system_packages("tests: tshark, Python with venv", &missing)
+}
+
+/// `promtool`, out of the package of Prometheus into the target directory: installing that would start a server.
+fn promtool() -> Result<()> {
+    let place = tools();
+    if shell::exists("promtool") || place.join("usr/bin/promtool").is_file() {
+        say("promtool", "present");
+        return Ok(());
+    }
+    ensure!(
+        shell::exists("apt-get") && shell::exists("dpkg-deb"),
+        "promtool is missing, and there is no apt-get to fetch it with: put the promtool of Prometheus on PATH"
+    );
+    say("promtool", "fetching it from the package prometheus");
+    fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+    let fetch = || {
+        shell::run(
+            Command::new("apt-get")
+                .args(["download", "prometheus"])
+                .current_dir(&place),
+        )
+    };
+    if fetch().is_err() {
+        shell::run(shell::as_root(Path::new("apt-get")).args(["update", "--quiet"]))?;
+        fetch()?;
+    }
+    for entry in fs::read_dir(&place)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "deb") {
+            shell::run(Command::new("dpkg-deb").arg("-x").arg(&path).arg(&place))?;
+            fs::remove_file(path)?;
+        }
+    }
+    ensure!(
+        place.join("usr/bin/promtool").is_file(),
+        "the package prometheus has no promtool: put one on PATH"
+    );
+    Ok(())
+}
+
+/// `cargo deny` takes minutes to build, and the tidiness tests look at licences and sources, too: only where nothing
+/// may be skipped.
+fn cargo_deny() -> Result<()> {
+    if shell::output(&mut shell::cargo(["deny", "--version"])).is_some() {
+        say("cargo-deny", "present");
+        return Ok(());
+    }
+    ensure!(
+        required(),
+        "it is not installed (`cargo install cargo-deny --locked`); the tidiness tests check licences and sources too"
+    );
+    say("cargo-deny", "installing (some minutes)");
+    shell::run(&mut shell::cargo(["install", "cargo-deny", "--locked"]))
+}
+
+/// Where programs go that are fetched for tests.
+fn tools() -> PathBuf {
+    shell::target_directory().join("tools")
+}
+
+/// PATH with the programs that were fetched for tests behind those of the machine.
+pub(crate) fn path_for_tests() -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let all = env::split_paths(&path).chain([tools().join("usr/bin")]);
+    env::join_paths(all).context("PATH has an entry that cannot be part of it")
+}
+
+/// Installs Debian packages.
+fn system_packages(what: &str, missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
-        say("system packages", "present");
+        say(what, "present");
         return Ok(());
     }
     let wanted = missing.join(" ");
@@ -49,14 +153,13 @@ fn system_packages() -> Result<()> {
         is_root() || shell::exists("sudo"),
         "missing system packages: {wanted}. Run as root: apt-get update && apt-get install {wanted}"
     );
-    say("system packages", &format!("installing {wanted}"));
+    say(what, &format!("installing {wanted}"));
     let apt = Path::new("apt-get");
     shell::run(shell::as_root(apt).args(["update", "--quiet"]))?;
-    shell::run(
-        shell::as_root(apt)
-            .args(["install", "--yes", "--no-install-recommends"])
-            .args(missing),
-    )
+    // Packages that would ask something get their defaults.
+    let mut install = shell::as_root(Path::new("env"));
+    install.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes"]);
+    shell::run(install.arg("--no-install-recommends").args(missing))
 }
 
 fn toolchain() -> Result<()> {
@@ -132,7 +235,7 @@ fn bpf_linker() -> Result<()> {
 /// The channel of rust-toolchain.toml.
 fn pinned_toolchain() -> Result<String> {
     let path = shell::root().join("rust-toolchain.toml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let channel = text.lines().find_map(|line| line.strip_prefix("channel = "));
     Ok(channel
         .context("rust-toolchain.toml has no channel")?

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use sensor_tests::require::is_root;
+use sensor_tests::require::{REQUIRED, is_root};
 
 use crate::{Tier, lab, setup, shell};
 
@@ -26,6 +26,9 @@ struct Outcome {
 /// Runs the tiers in order and prints a summary; true when every step passed.
 pub(crate) fn run(only: Option<Tier>) -> Result<bool> {
     setup::run()?;
+    if only.is_none_or(|only| only == Tier::Pure) {
+        setup::for_tests()?;
+    }
     for name in sensor_tests::netns::sweep()? {
         eprintln!("removed the namespace {name}, left by a run that was killed");
     }
@@ -130,8 +133,9 @@ fn run_tests(selection: &[&str], tests: &[(Tier, String)], tier: Tier) -> Result
         cargo.args(["--test", name]);
     }
     cargo.env("SENSOR_BIN", shell::target_directory().join("debug/sensor"));
-    if env::var_os("CI").is_some_and(|value| value == "true" || value == "1") {
-        cargo.env("SENSOR_TEST_REQUIRE", "1");
+    cargo.env("PATH", setup::path_for_tests()?);
+    if setup::required() {
+        cargo.env(REQUIRED, "1");
     }
     if tier != Tier::Pure {
         shell::run_tests_as_root(&mut cargo);

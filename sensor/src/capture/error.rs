@@ -71,12 +71,13 @@ const KNOWN: [(&[u8], &str, &str); 9] = [
 ];
 
 /// First bytes of captures.
-const MAGICS: [&[u8]; 6] = [
+const MAGICS: [&[u8]; 7] = [
     b"\xd4\xc3\xb2\xa1",
     b"\xa1\xb2\xc3\xd4",
     b"\x4d\x3c\xb2\xa1",
     b"\xa1\xb2\x3c\x4d",
     b"\x34\xcd\xb2\xa1",
+    b"\xa1\xb2\xcd\x34",
     b"\x0a\x0d\x0d\x0a",
 ];
 

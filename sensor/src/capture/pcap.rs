@@ -9,9 +9,9 @@
 use pcap_parser::PcapHeader;
 
 use crate::capture::buffer::Window;
-use crate::capture::link::{Link, cooked_interface};
-use crate::capture::reader::{Head, Tally};
-use crate::capture::report::{Interface, What};
+use crate::capture::link::Link;
+use crate::capture::reader::{Found, Head, Tally, number};
+use crate::capture::report::Interface;
 
 /// Longest frame that is taken for one: the largest snap length of libpcap for networks.
 pub(super) const MAX_FRAME: u32 = 256 << 10;
@@ -24,6 +24,32 @@ const RECORD_HEADER: usize = 16;
 const MODIFIED_RECORD_HEADER: usize = 24;
 /// Seconds between two records that are taken for neighbours when the next record is looked for.
 const NEAR_S: u32 = 7 * 86_400;
+
+/// First words of files in the format of libpcap, and of the "modified" one.
+const LIBPCAP: u32 = 0xa1b2_c3d4;
+const MODIFIED: u32 = 0xa1b2_cd34;
+
+/// The header of a file.
+#[derive(Debug)]
+pub(super) struct FileHeader {
+    header: PcapHeader,
+    modified: bool,
+}
+
+impl FileHeader {
+    /// From the first bytes of a stream. "Modified" captures in big-endian order, which pcap-parser does not know, have
+    /// the header of libpcap but for the first word.
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        let mut bytes: [u8; FILE_HEADER] = *bytes.first_chunk()?;
+        let modified = bytes.starts_with(&MODIFIED.to_be_bytes());
+        if modified {
+            bytes[..4].copy_from_slice(&LIBPCAP.to_be_bytes());
+        }
+        let (_, header) = pcap_parser::parse_pcap_header(&bytes).ok()?;
+        let modified = modified || header.is_modified_format();
+        Some(Self { header, modified })
+    }
+}
 
 /// Reads the records of one file.
 #[derive(Debug)]
@@ -52,7 +78,8 @@ struct Record {
 
 impl Pcap {
     /// From the file header.
-    pub(super) fn new(header: &PcapHeader, tally: &mut Tally) -> Self {
+    pub(super) fn new(file: &FileHeader, tally: &mut Tally) -> Self {
+        let FileHeader { header, modified } = file;
         // The upper bits tell the length of frame check sequences.
         let link_type = header.network.0 as u16;
         tally.report.interface(Interface {
@@ -67,7 +94,7 @@ impl Pcap {
         };
         Self {
             big_endian: header.is_bigendian(),
-            header: if header.is_modified_format() {
+            header: if *modified {
                 MODIFIED_RECORD_HEADER
             } else {
                 RECORD_HEADER
@@ -112,19 +139,15 @@ impl Pcap {
             window.consume(whole);
             let time_ns =
                 u64::from(record.seconds) * 1_000_000_000 + u64::from(record.fraction) * self.unit_ns;
-            let mut head = tally.frame(
-                window,
-                self.link,
-                0,
+            let found = Found {
+                link: self.link,
+                interface: 0,
                 time_ns,
                 at,
-                record.captured as usize,
-                record.wire,
-            );
-            if self.link == Link::CookedV2 {
-                head.interface = tally.cooked(0, cooked_interface(window.at(at, record.captured as usize)));
-            }
-            return Some(head);
+                captured: record.captured as usize,
+                wire_len: record.wire,
+            };
+            return Some(tally.frame(window, &found));
         }
     }
 
@@ -149,11 +172,7 @@ impl Pcap {
         let fields: &[u8; RECORD_HEADER] = bytes.first_chunk()?;
         let field = |at: usize| {
             let bytes = [fields[at], fields[at + 1], fields[at + 2], fields[at + 3]];
-            if self.big_endian {
-                u32::from_be_bytes(bytes)
-            } else {
-                u32::from_le_bytes(bytes)
-            }
+            number(bytes, self.big_endian)
         };
         Some(Record {
             seconds: field(0),
@@ -220,20 +239,8 @@ impl Pcap {
 
     /// Looks for the next record behind a place where none begins; false if there is none.
     #[cold]
-    fn resume(&mut self, window: &mut Window, tally: &mut Tally) -> bool {
-        let from = window.offset();
-        window.consume(1);
-        while window.ensure(self.header) {
-            if self.plausible(window) {
-                tally
-                    .report
-                    .damaged(from, What::BadRecord, window.offset() - from);
-                return true;
-            }
-            window.consume(1);
-        }
-        tally.end_within(from, window);
-        false
+    fn resume(&self, window: &mut Window, tally: &mut Tally) -> bool {
+        tally.resume(window, self.header, |window| self.plausible(window))
     }
 }
 

@@ -7,8 +7,8 @@ use pcap_parser::{InterfaceDescriptionBlock, OptionCode, PcapError};
 
 use crate::capture::buffer::Window;
 use crate::capture::clock::Clock;
-use crate::capture::link::{Link, cooked_interface};
-use crate::capture::reader::{Head, Tally};
+use crate::capture::link::Link;
+use crate::capture::reader::{Found, Head, Tally, number};
 use crate::capture::report::{Interface, What};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
@@ -84,12 +84,7 @@ fn section_order(bytes: &[u8]) -> Option<bool> {
 
 #[inline]
 fn word(bytes: &[u8], at: usize, big_endian: bool) -> Option<u32> {
-    let bytes: [u8; 4] = *bytes.get(at..)?.first_chunk()?;
-    Some(if big_endian {
-        u32::from_be_bytes(bytes)
-    } else {
-        u32::from_le_bytes(bytes)
-    })
+    Some(number(*bytes.get(at..)?.first_chunk()?, big_endian))
 }
 
 impl PcapNg {
@@ -200,20 +195,15 @@ impl PcapNg {
             Some(ticks) => described.clock.time_ns(ticks),
             None => tally.borrowed_time_ns(),
         };
-        let mut head = tally.frame(
-            window,
-            described.link,
-            described.index,
+        let found = Found {
+            link: described.link,
+            interface: described.index,
             time_ns,
-            position + packet.at,
-            packet.captured,
-            packet.wire,
-        );
-        if described.link == Link::CookedV2 {
-            let frame = window.at(position + packet.at, packet.captured);
-            head.interface = tally.cooked(described.index, cooked_interface(frame));
-        }
-        Outcome::Frame(head)
+            at: position + packet.at,
+            captured: packet.captured,
+            wire_len: packet.wire,
+        };
+        Outcome::Frame(tally.frame(window, &found))
     }
 
     fn describe(&mut self, bytes: &[u8], tally: &mut Tally) -> Outcome {
@@ -314,29 +304,18 @@ impl PcapNg {
     /// Looks for the next block behind a place where none begins; false if there is none. Garbage may have any length,
     /// so blocks may begin anywhere.
     #[cold]
-    fn resume(&mut self, window: &mut Window, tally: &mut Tally) -> bool {
-        let from = window.offset();
-        window.consume(1);
-        while window.ensure(BLOCK_HEADER) {
+    fn resume(&self, window: &mut Window, tally: &mut Tally) -> bool {
+        tally.resume(window, BLOCK_HEADER, |window| {
             let found = self.header(window.data()).filter(|(kind, length)| {
                 matches!(
                     *kind,
                     SECTION_HEADER | INTERFACE_DESCRIPTION | PACKET | SIMPLE_PACKET | ENHANCED_PACKET
                 ) && *length <= MAX_KEPT
             });
-            if let Some((_, length)) = found
-                && window.ensure(length as usize)
-                && self.closed(window.data(), length as usize)
-            {
-                tally
-                    .report
-                    .damaged(from, What::BadRecord, window.offset() - from);
-                return true;
-            }
-            window.consume(1);
-        }
-        tally.end_within(from, window);
-        false
+            found.is_some_and(|(_, length)| {
+                window.ensure(length as usize) && self.closed(window.data(), length as usize)
+            })
+        })
     }
 }
 

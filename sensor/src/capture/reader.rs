@@ -5,8 +5,8 @@ use std::io::Read;
 
 use crate::capture::buffer::Window;
 use crate::capture::error::NotACapture;
-use crate::capture::link::Link;
-use crate::capture::pcap::{self, Pcap};
+use crate::capture::link::{Link, cooked_interface};
+use crate::capture::pcap::{self, FileHeader, Pcap};
 use crate::capture::pcapng::{self, PcapNg};
 use crate::capture::report::{InputReport, Interface, What};
 use sensor_common::parse::Start;
@@ -42,6 +42,30 @@ pub struct Head {
     captured: usize,
 }
 
+/// Where a format found a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) link: Link,
+    /// In the report.
+    pub(super) interface: u16,
+    pub(super) time_ns: u64,
+    /// Position in the window, and captured length.
+    pub(super) at: usize,
+    pub(super) captured: usize,
+    /// As the file has it.
+    pub(super) wire_len: u32,
+}
+
+/// Four bytes of a file as a number.
+#[inline]
+pub(super) const fn number(bytes: [u8; 4], big_endian: bool) -> u32 {
+    if big_endian {
+        u32::from_be_bytes(bytes)
+    } else {
+        u32::from_le_bytes(bytes)
+    }
+}
+
 /// What is counted while reading.
 #[derive(Debug)]
 pub(super) struct Tally {
@@ -70,7 +94,7 @@ impl CaptureReader {
         let format = if pcapng::begins(window.data()) {
             Format::PcapNg(PcapNg::new())
         } else {
-            let Ok((_, header)) = pcap_parser::parse_pcap_header(window.data()) else {
+            let Some(header) = FileHeader::of(window.data()) else {
                 return Err(NotACapture::of(window.data(), window.failure()));
             };
             window.consume(pcap::FILE_HEADER);
@@ -112,38 +136,29 @@ impl CaptureReader {
 }
 
 impl Tally {
-    /// Counts a frame whose bytes are at a position of the window.
+    /// Counts a frame.
     #[inline]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the fields of a record, on the hottest path"
-    )]
-    pub(super) fn frame(
-        &mut self,
-        window: &Window,
-        link: Link,
-        interface: u16,
-        time_ns: u64,
-        at: usize,
-        captured: usize,
-        wire_len: u32,
-    ) -> Head {
+    pub(super) fn frame(&mut self, window: &Window, found: &Found) -> Head {
+        let bytes = window.at(found.at, found.captured);
         self.report.frames += 1;
-        self.report.backwards += u64::from(time_ns < self.last_ns);
-        self.last_ns = time_ns;
+        self.report.backwards += u64::from(found.time_ns < self.last_ns);
+        self.last_ns = found.time_ns;
         Head {
-            time_ns,
-            start: link.start(window.at(at, captured)),
-            wire_len: wire_len.max(captured as u32),
-            interface,
+            time_ns: found.time_ns,
+            start: found.link.start(bytes),
+            wire_len: found.wire_len.max(found.captured as u32),
+            interface: match found.link {
+                Link::CookedV2 => self.cooked(found.interface, cooked_interface(bytes)),
+                _ => found.interface,
+            },
             number: self.report.frames,
-            at,
-            captured,
+            at: found.at,
+            captured: found.captured,
         }
     }
 
     /// The interface that a cooked frame names: a capture of all interfaces keeps them apart as the live sensor does.
-    pub(super) fn cooked(&mut self, described: u16, index: u32) -> u16 {
+    fn cooked(&mut self, described: u16, index: u32) -> u16 {
         if let Some((of, last, known)) = self.last_cooked
             && (of, last) == (described, index)
         {
@@ -179,6 +194,29 @@ impl Tally {
         if window.available() > 0 || window.failure().is_some() {
             self.end_within(window.offset(), window);
         }
+    }
+
+    /// Looks for the next record behind a place where none begins; false if there is none. `begins` is asked wherever
+    /// there are at least `least` bytes.
+    #[cold]
+    pub(super) fn resume(
+        &mut self,
+        window: &mut Window,
+        least: usize,
+        begins: impl Fn(&mut Window) -> bool,
+    ) -> bool {
+        let from = window.offset();
+        window.consume(1);
+        while window.ensure(least) {
+            if begins(window) {
+                let lost = window.offset() - from;
+                self.report.damaged(from, What::BadRecord, lost);
+                return true;
+            }
+            window.consume(1);
+        }
+        self.end_within(from, window);
+        false
     }
 
     /// The stream is over within the record that begins at `from`.

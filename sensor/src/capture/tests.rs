@@ -11,7 +11,7 @@ mod merge;
 mod streams;
 mod write;
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use super::*;
@@ -38,7 +38,12 @@ impl Seen {
 
 /// All frames of one stream, and the report.
 fn read(bytes: &[u8]) -> Result<(Vec<Seen>, InputReport), NotACapture> {
-    let mut reader = CaptureReader::new(Box::new(Cursor::new(bytes.to_vec())), "test")?;
+    read_from(Box::new(Cursor::new(bytes.to_vec())))
+}
+
+/// The same of any stream.
+fn read_from(stream: Box<dyn Read + Send>) -> Result<(Vec<Seen>, InputReport), NotACapture> {
+    let mut reader = CaptureReader::new(stream, "test")?;
     let mut seen = Vec::new();
     while let Some(head) = reader.advance() {
         seen.push(Seen {

@@ -44,13 +44,22 @@ impl<'a> Labeller<'a> {
 }
 
 impl WindowLabels {
-    /// The labels of a stored window: a flow has that of an interval that overlaps the window and concerns it. Only
-    /// labels by interval can say that.
+    /// The labels of a stored window: a flow has that of an interval that overlaps the time between its first and its
+    /// last packet in the window and concerns it. Only labels by interval can say that.
     pub fn of_rows(labels: &Labels, window: &StoredWindow) -> Self {
         let unsigned = |time_ns: i64| u64::try_from(time_ns).unwrap_or(0);
-        let (start_ns, end_ns) = (unsigned(window.wall_start_ns), unsigned(window.wall_end_ns));
+        let whole = (unsigned(window.wall_start_ns), unsigned(window.wall_end_ns));
+        let wall_ns = |time_ns: u64| {
+            whole
+                .0
+                .saturating_add(time_ns.saturating_sub(window.rows.start_ns))
+        };
         let mut found = Self::default();
-        for key in &window.rows.flow.keys {
+        for (index, key) in window.rows.flow.keys.iter().enumerate() {
+            // The end of the whole window is exclusive, and so is that of the flow.
+            let (start_ns, end_ns) = window.flows.get(index).map_or(whole, |flow| {
+                (wall_ns(flow.first_ns), wall_ns(flow.last_ns.saturating_add(1)))
+            });
             if let Some((label, first_ns, last_ns)) = labels.of_flow(start_ns, end_ns, &key.flow) {
                 found.saw(label, first_ns, last_ns);
                 found.add_flow(&key.flow, label);
@@ -104,7 +113,7 @@ mod tests {
     use sensor_common::parse::Start;
 
     use super::*;
-    use crate::features::{Family, RowKey, RowKind, Rows, WindowRows};
+    use crate::{features::RowKey, flows::tests::samples};
 
     fn frame(number: u64, input: u32, time_ns: u64) -> CapturedFrame<'static> {
         CapturedFrame {
@@ -162,37 +171,27 @@ mod tests {
     fn stored_flows_are_labelled_for_the_part_of_the_window_that_the_interval_covers() {
         let labels = "start,end,src,dst,src_port,dst_port,proto,label\n5,15,,,,,,scan\n";
         let labels = Labels::read(labels.as_bytes(), Path::new("x")).unwrap();
-        let mut flow = Rows::empty(RowKind::Flow);
-        flow.values = vec![0.0; flow.width];
-        flow.keys = vec![RowKey {
+        let row = RowKey {
             flow: key(1, 2),
-            initiator: [1; 16],
-            responder: [2; 16],
-            packets: 1,
-            bytes: 60,
-            service_port: 0,
-            initiator_port: 0,
-            iface: 0,
-            proto: 0,
-            family: Family::Other,
-        }];
-        let window = |start_s: i64| StoredWindow {
-            rows: WindowRows {
-                start_ns: 0,
-                end_ns: 10,
-                coverage: 1.0,
-                flow: flow.clone(),
-                host: Rows::empty(RowKind::Host),
-                host_facts: Vec::new(),
-                hosts_over_limit: 0,
-            },
-            wall_start_ns: start_s * 1_000_000_000,
-            wall_end_ns: (start_s + 10) * 1_000_000_000,
+            ..samples::row_key([1; 16], [2; 16])
         };
+        let window = |start_s: u64| samples::stored(start_s * 1_000_000_000, vec![row], Vec::new());
         let found = WindowLabels::of_rows(&labels, &window(10));
         assert_eq!(found.flows.get(&key(1, 2)), Some(&0));
         assert_eq!(found.hosts.len(), 2);
         assert_eq!(found.seen.get(&0), Some(&(10_000_000_000, 15_000_000_000)));
         assert!(WindowLabels::of_rows(&labels, &window(20)).flows.is_empty());
+        // Where its packets are known, those count: here from 14 s to 16 s, and then from 16 s on.
+        let mut counted = window(10);
+        for (first_s, label) in [(14, Some(&0)), (16, None)] {
+            let (first_ns, last_ns) = (first_s * 1_000_000_000, 16_000_000_000);
+            counted.flows = vec![samples::counted(key(1, 2), first_ns, last_ns)];
+            let found = WindowLabels::of_rows(&labels, &counted);
+            assert_eq!(found.flows.get(&key(1, 2)), label, "{first_s}");
+            assert_eq!(
+                found.seen.get(&0),
+                label.map(|_| &(14_000_000_000, 15_000_000_000))
+            );
+        }
     }
 }

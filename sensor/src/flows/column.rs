@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, net::Ipv6Addr};
 
-use super::parts::Parts;
+use super::{counters::Counters, parts::Parts};
 use crate::{
     features::{HostFacts, RowKey, RowKind},
     window::{Flow, FlowHalf},
@@ -91,6 +91,12 @@ pub(super) enum Get {
 pub(super) enum Set {
     Derived,
     Part(fn(&mut Parts, &Value<'_>) -> Result<(), Misfit>),
+    /// Of a flow; times are offsets from the start of the window until the whole row is there.
+    Counter(fn(&mut Counters, &Value<'_>) -> Result<(), Misfit>),
+    /// Of the initiator's half (`true`) or the responder's.
+    Half(bool, fn(&mut FlowHalf, &Value<'_>) -> Result<(), Misfit>),
+    /// Packets with a TCP flag, by half and index.
+    Flag(bool, usize),
     Feature(RowKind, usize),
     Fact(fn(&mut HostFacts, &Value<'_>) -> Result<(), Misfit>),
 }
@@ -170,6 +176,11 @@ pub(super) enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// A count, which is never negative.
+    pub(super) fn count(&self) -> Result<u64, Misfit> {
+        Ok(self.int()?.try_into()?)
+    }
+
     pub(super) fn int(&self) -> Result<i64, Misfit> {
         if let Self::Int(value) = self {
             Ok(*value)
@@ -244,6 +255,13 @@ impl Column {
                     RowKind::Host => &mut parts.host_values[..],
                 };
                 *values.get_mut(index).ok_or(Misfit)? = value.float()?;
+                Ok(())
+            }
+            Set::Counter(set) => set(&mut parts.counters, value),
+            Set::Half(initiator, set) => set(parts.counters.half(initiator), value),
+            Set::Flag(initiator, flag) => {
+                let counts = &mut parts.counters.half(initiator).flag_counts;
+                *counts.get_mut(flag).ok_or(Misfit)? = value.int()?.try_into()?;
                 Ok(())
             }
             Set::Fact(set) => set(&mut parts.facts, value),

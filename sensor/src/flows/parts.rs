@@ -3,9 +3,10 @@
 
 use sensor_common::flow::{FlowKey, NET_ARP, NET_IPV4, NET_IPV6};
 
-use super::StoredWindow;
-use crate::features::{
-    Family, FlowColumn, HostColumn, HostFacts, RowKey, RowKind, Rows, WindowRows, schema_hash,
+use super::{StoredWindow, counters::Counters};
+use crate::{
+    features::{Family, FlowColumn, HostColumn, HostFacts, RowKey, RowKind, Rows, WindowRows, schema_hash},
+    window::Flow,
 };
 
 /// Protocols whose "ports" are type and code.
@@ -47,6 +48,7 @@ pub(super) struct Parts {
     pub(super) tunnel_id: u32,
     pub(super) packets: u64,
     pub(super) bytes: u64,
+    pub(super) counters: Counters,
     pub(super) flow_values: [f32; FlowColumn::COUNT],
     pub(super) host_values: [f32; HostColumn::COUNT],
     pub(super) facts: HostFacts,
@@ -79,6 +81,7 @@ impl Parts {
             tunnel_id: 0,
             packets: 0,
             bytes: 0,
+            counters: Counters::default(),
             flow_values: [f32::NAN; FlowColumn::COUNT],
             host_values: [f32::NAN; HostColumn::COUNT],
             facts: HostFacts::default(),
@@ -123,6 +126,14 @@ impl Parts {
             },
             RowKind::Flow => self.flow_key(src, family)?,
         };
+        let flow = match kind {
+            RowKind::Flow => {
+                let opener = (src, self.src_port);
+                let initiator = u8::from(opener != (key.flow.addr[0], key.flow.port[0]));
+                self.counters.finish(key.flow, initiator, start_ns)
+            }
+            RowKind::Host => None,
+        };
         Ok(ReadRow {
             window: WindowKey {
                 start_ns,
@@ -138,6 +149,7 @@ impl Parts {
                 RowKind::Host => self.host_values.to_vec(),
             },
             facts: self.facts,
+            flow,
             interface: self.interface,
         })
     }
@@ -190,6 +202,7 @@ pub(super) struct ReadRow {
     key: RowKey,
     values: Vec<f32>,
     facts: HostFacts,
+    flow: Option<Flow>,
     interface: String,
 }
 
@@ -237,6 +250,7 @@ pub(super) fn window(key: &WindowKey, rows: Vec<ReadRow>) -> StoredWindow {
     flows.sort_by_key(|row| row.key.flow);
     hosts.sort_by_key(|row| row.key.initiator);
     let host_facts = hosts.iter().map(|row| row.facts).collect();
+    let counted = flows.iter().map(|row| row.flow).collect::<Option<_>>();
     StoredWindow {
         rows: WindowRows {
             start_ns: key.start_ns,
@@ -247,6 +261,7 @@ pub(super) fn window(key: &WindowKey, rows: Vec<ReadRow>) -> StoredWindow {
             host_facts,
             hosts_over_limit: key.hosts_over_limit,
         },
+        flows: counted.unwrap_or_default(),
         wall_start_ns: key.wall_start_ns,
         wall_end_ns: key.wall_start_ns.saturating_add_unsigned(key.length_ns),
     }

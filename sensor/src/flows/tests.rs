@@ -3,7 +3,7 @@
 
 mod damage;
 mod keys;
-mod samples;
+pub(crate) mod samples;
 
 use std::{fs, path::Path};
 
@@ -19,6 +19,10 @@ fn rows_read_back_equal_those_written_in_every_format() {
     let sample = sample();
     assert!(sample.iter().any(|window| !window.rows.flow.is_empty()));
     assert!(sample.iter().any(|window| !window.rows.host.is_empty()));
+    let flows = || sample.iter().flat_map(|window| &window.flows);
+    assert!(flows().any(|flow| flow.prior_last_ns > 0 && flow.iat_count > 0));
+    assert!(flows().any(|flow| flow.handshake_ns.is_some() && flow.syn_ns > 0 && flow.synack_ns > 0));
+    assert!(flows().any(|flow| flow.initiator == 0) && flows().any(|flow| flow.initiator == 1));
     for name in NAMES {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
@@ -29,6 +33,7 @@ fn rows_read_back_equal_those_written_in_every_format() {
         assert_eq!(stored.len(), sample.len(), "{name}");
         for (stored, written) in stored.iter().zip(&sample) {
             assert_same(&stored.rows, &written.rows, name);
+            assert_eq!(stored.flows, written.flows, "{name}");
             assert_eq!(stored.wall_start_ns, written.wall_start_ns, "{name}");
             assert_eq!(stored.wall_end_ns, written.wall_end_ns, "{name}");
         }

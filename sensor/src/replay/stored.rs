@@ -78,19 +78,22 @@ impl InputKind {
     }
 }
 
-/// Whether a path names rows rather than packets. What cannot be read counts as a capture, whose reader says why.
+/// Whether a path names rows rather than packets. What cannot be read counts as a capture, whose reader says why. What
+/// is no file is only read once: a pipe that was looked into would lack its beginning.
 fn is_flow_file(path: &Path) -> bool {
-    if path == Path::new("-") {
-        return false;
-    }
     if Format::of(path).is_ok() {
         return true;
     }
-    let mut start = [0; 64];
-    let Ok(count) = File::open(path).and_then(|mut file| file.read(&mut start)) else {
+    if !path.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return false;
-    };
-    let start = start.get(..count).unwrap_or_default();
+    }
+    let mut start = Vec::new();
+    if File::open(path)
+        .and_then(|file| file.take(64).read_to_end(&mut start))
+        .is_err()
+    {
+        return false;
+    }
     let header = columns().first().map_or("", |column| column.name.as_ref());
     start.starts_with(b"PAR1")
         || start.starts_with(b"{")
@@ -157,10 +160,7 @@ fn check_length(path: &Path, first: &StoredWindow, window_ns: u64) -> Result<(),
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::{
-        features::{RowKind, Rows, WindowRows},
-        flows::{FlowWriter, Origin, Selection, WindowRef},
-    };
+    use crate::flows::{FlowWriter, Origin, Selection, WindowRef, tests::samples};
 
     const SECOND_NS: u64 = 1_000_000_000;
 
@@ -168,40 +168,18 @@ mod tests {
     fn file(directory: &Path, name: &str, start_s: u64) -> PathBuf {
         let path = directory.join(name);
         let origin = Origin {
-            window_ns: 10 * SECOND_NS,
+            window_ns: samples::WINDOW_NS,
             inputs: Vec::new(),
         };
         let mut writer = FlowWriter::create(&path, &origin, Selection::All).unwrap();
         for index in 0..2 {
             let start_ns = (start_s + index * 10) * SECOND_NS;
-            let mut host = Rows::empty(RowKind::Host);
-            host.values = vec![1.0; host.width];
-            host.keys = vec![crate::features::RowKey {
-                flow: bytemuck::Zeroable::zeroed(),
-                initiator: [1; 16],
-                responder: [0; 16],
-                packets: 1,
-                bytes: 60,
-                service_port: 0,
-                initiator_port: 0,
-                iface: 0,
-                proto: 0,
-                family: crate::features::Family::Remote,
-            }];
-            let rows = WindowRows {
-                start_ns,
-                end_ns: start_ns + 10 * SECOND_NS,
-                coverage: 1.0,
-                flow: Rows::empty(RowKind::Flow),
-                host,
-                host_facts: vec![crate::features::HostFacts::default()],
-                hosts_over_limit: 0,
-            };
+            let window = samples::stored(start_ns, Vec::new(), vec![samples::row_key([1; 16], [0; 16])]);
             let window = WindowRef {
-                rows: &rows,
-                flows: &[],
-                wall_start_ns: start_ns.cast_signed(),
-                wall_end_ns: rows.end_ns.cast_signed(),
+                rows: &window.rows,
+                flows: &window.flows,
+                wall_start_ns: window.wall_start_ns,
+                wall_end_ns: window.wall_end_ns,
                 interface_name: &|_| String::new(),
             };
             writer.write(&window).unwrap();
@@ -254,5 +232,10 @@ mod tests {
         assert_eq!(kind(&[&capture]).unwrap(), InputKind::Captures);
         assert!(matches!(kind(&[&capture, &bare]), Err(StoredError::Mixed { .. })));
         assert_eq!(kind(&[&PathBuf::from("-")]).unwrap(), InputKind::Captures);
+        // Nobody writes to this pipe: looking into it would never return.
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        assert_eq!(kind(&[&pipe]).unwrap(), InputKind::Captures);
     }
 }

@@ -32,18 +32,25 @@ fn pcap_of_both_byte_orders_and_resolutions_gives_the_same_frames() {
 }
 
 #[test]
-fn a_modified_pcap_has_longer_record_headers() {
-    let mut file = write::pcap_header(Order::Little, write::MODIFIED, 1);
-    for number in 0..3 {
-        let data = write::frame(number);
-        let mut record = write::record(Order::Little, BEGIN_S, number as u32, &data, 100);
-        record.splice(16..16, [1, 0, 0, 0, 8, 0, 0, 0]);
-        file.extend(record);
+fn a_modified_pcap_has_longer_record_headers_in_both_byte_orders() {
+    for order in Order::BOTH {
+        let mut file = write::pcap_header(order, write::MODIFIED, 1);
+        for number in 0..3 {
+            let data = write::frame(number);
+            let mut record = write::record(order, BEGIN_S, number as u32, &data, 100);
+            // Index of the interface, protocol, kind of packet, padding.
+            let more = [&order.u32(1)[..], &order.u16(8), &[0, 0]].concat();
+            record.splice(16..16, more);
+            file.extend(record);
+        }
+        let (seen, report) = read(&file).unwrap();
+        assert_eq!(seen.len(), 3, "{order:?}");
+        assert_eq!(seen[2].data, write::frame(2));
+        assert_eq!(seen[2].time_ns, u64::from(BEGIN_S) * 1_000_000_000 + 2_000);
+        assert_eq!(seen[2].wire_len, 100);
+        assert_eq!(report.damage, []);
+        assert_eq!(read(&file[..20]).unwrap_err(), NotACapture::HeaderCut);
     }
-    let (seen, report) = read(&file).unwrap();
-    assert_eq!(seen.len(), 3);
-    assert_eq!(seen[2].data, write::frame(2));
-    assert_eq!(report.damage, []);
 }
 
 #[test]

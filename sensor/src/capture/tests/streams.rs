@@ -2,8 +2,8 @@
 
 use std::io::{Cursor, Read, Write as _};
 
-use super::{Seen, file, read, read_files, write};
-use crate::capture::{CaptureReader, Captures, InputReport, NotACapture, What, stream};
+use super::{Seen, file, read, read_files, read_from, write};
+use crate::capture::{Captures, InputReport, NotACapture, What, stream};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -21,18 +21,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 
 /// Frames and report of a possibly compressed stream.
 fn read_stream(bytes: &[u8], ahead: bool) -> Result<(Vec<Seen>, InputReport), NotACapture> {
-    let stream = stream::plain(Box::new(Cursor::new(bytes.to_vec())), ahead).unwrap();
-    let mut reader = CaptureReader::new(stream, "test")?;
-    let mut seen = Vec::new();
-    while let Some(head) = reader.advance() {
-        seen.push(Seen {
-            time_ns: head.time_ns,
-            data: reader.data(&head).to_vec(),
-            wire_len: head.wire_len,
-            number: head.number,
-        });
-    }
-    Ok((seen, reader.report()))
+    read_from(stream::plain(Box::new(Cursor::new(bytes.to_vec())), ahead).unwrap())
 }
 
 /// A capture of more than a few pieces whose compressed form is long, too.

@@ -1,5 +1,6 @@
 //! Columns of what was counted of a flow: exact numbers behind the features, null in host rows so that sums over a
-//! file are right. It must never leave out a counter of [`crate::window::Flow`].
+//! file are right. It must never leave out a counter of [`crate::window::Flow`], nor write one that is read back as
+//! another.
 
 use std::borrow::Cow;
 
@@ -8,7 +9,7 @@ use sensor_common::flow::{TCP_FLAG_NAMES, TICK_NS};
 use super::FLOW;
 use crate::{
     features::RowKind,
-    flows::column::{Cell, Column, ColumnType, Get, Row, Set},
+    flows::column::{Cell, Column, ColumnType, Get, Misfit, Row, Set, Value},
     window::{Flow, FlowHalf},
 };
 
@@ -18,6 +19,7 @@ fn column(
     unit: &'static str,
     description: impl Into<Cow<'static, str>>,
     get: Get,
+    set: Set,
 ) -> Column {
     Column {
         name: name.into(),
@@ -26,7 +28,7 @@ fn column(
         description: description.into(),
         rows: FLOW,
         get,
-        set: Set::Derived,
+        set,
     }
 }
 
@@ -42,44 +44,46 @@ pub(super) fn columns() -> Vec<Column> {
 }
 
 fn totals() -> Vec<Column> {
-    let mut packets = column(
-        "packets",
-        ColumnType::Int64,
-        "packets",
-        "packets of the flow in this window, both directions",
-        Get::Row(|row| match row.kind {
-            RowKind::Flow => Cell::count(row.key.packets),
-            RowKind::Host => Cell::Null,
-        }),
-    );
-    packets.set = Set::Part(|parts, value| {
-        parts.packets = value.int()?.try_into()?;
-        Ok(())
-    });
-    let mut bytes = column(
-        "bytes",
-        ColumnType::Int64,
-        "bytes",
-        "frame bytes of the flow in this window, both directions (link header included, frame check sequence not)",
-        Get::Row(|row| match row.kind {
-            RowKind::Flow => Cell::count(row.key.bytes),
-            RowKind::Host => Cell::Null,
-        }),
-    );
-    bytes.set = Set::Part(|parts, value| {
-        parts.bytes = value.int()?.try_into()?;
-        Ok(())
-    });
-    vec![packets, bytes]
+    vec![
+        column(
+            "packets",
+            ColumnType::Int64,
+            "packets",
+            "packets of the flow in this window, both directions",
+            Get::Row(|row| match row.kind {
+                RowKind::Flow => Cell::count(row.key.packets),
+                RowKind::Host => Cell::Null,
+            }),
+            Set::Part(|parts, value| {
+                parts.packets = value.count()?;
+                Ok(())
+            }),
+        ),
+        column(
+            "bytes",
+            ColumnType::Int64,
+            "bytes",
+            "frame bytes of the flow in this window, both directions (link header included, frame check sequence not)",
+            Get::Row(|row| match row.kind {
+                RowKind::Flow => Cell::count(row.key.bytes),
+                RowKind::Host => Cell::Null,
+            }),
+            Set::Part(|parts, value| {
+                parts.bytes = value.count()?;
+                Ok(())
+            }),
+        ),
+    ]
 }
 
-/// A counter of one direction: name, type, unit, meaning, value.
+/// A counter of one direction: name, type, unit, meaning, and both ways between value and file.
 type HalfCounter = (
     &'static str,
     ColumnType,
     &'static str,
     &'static str,
     fn(&FlowHalf) -> Cell<'static>,
+    fn(&mut FlowHalf, &Value<'_>) -> Result<(), Misfit>,
 );
 
 /// An extreme, which is absent without packets.
@@ -91,64 +95,53 @@ fn extreme(half: &FlowHalf, value: impl Into<i64>) -> Cell<'static> {
     }
 }
 
-const HALF: [HalfCounter; 9] = [
-    ("packets", ColumnType::Int64, "packets", "packets", |half| {
-        Cell::count(half.packets)
-    }),
-    ("bytes", ColumnType::Int64, "bytes", "frame bytes", |half| {
-        Cell::count(half.bytes)
-    }),
+/// Counters of a direction: a sum, or an extreme.
+macro_rules! of_half {
+    ($(($field:ident, $kind:ident, $unit:literal, $text:literal)),* $(,)?) => {
+        [$((
+            stringify!($field),
+            of_half!(@type $kind),
+            $unit,
+            $text,
+            |half| of_half!(@get $kind half $field),
+            |half, value| {
+                half.$field = value.int()?.try_into()?;
+                Ok(())
+            },
+        )),*]
+    };
+    (@type sum) => { ColumnType::Int64 };
+    (@type extreme) => { ColumnType::Int32 };
+    (@get sum $half:ident $field:ident) => { Cell::count($half.$field.into()) };
+    (@get extreme $half:ident $field:ident) => { extreme($half, $half.$field) };
+}
+
+const HALF: [HalfCounter; 9] = of_half![
+    (packets, sum, "packets", "packets"),
+    (bytes, sum, "bytes", "frame bytes"),
     (
-        "payload_bytes",
-        ColumnType::Int64,
+        payload_bytes,
+        sum,
         "bytes",
-        "bytes behind the transport header, by the IP length field",
-        |half| Cell::count(half.payload_bytes),
+        "bytes behind the transport header, by the IP length field"
     ),
-    (
-        "len_sumsq",
-        ColumnType::Int64,
-        "bytes²",
-        "sum of squared frame lengths",
-        |half| Cell::count(half.len_sumsq),
-    ),
-    ("len_min", ColumnType::Int32, "bytes", "shortest frame", |half| {
-        extreme(half, half.len_min)
-    }),
-    ("len_max", ColumnType::Int32, "bytes", "longest frame", |half| {
-        extreme(half, half.len_max)
-    }),
-    (
-        "ttl_min",
-        ColumnType::Int32,
-        "hops",
-        "smallest IP time to live",
-        |half| extreme(half, half.ttl_min),
-    ),
-    (
-        "ttl_max",
-        ColumnType::Int32,
-        "hops",
-        "largest IP time to live",
-        |half| extreme(half, half.ttl_max),
-    ),
-    (
-        "fragments",
-        ColumnType::Int64,
-        "packets",
-        "IP fragments",
-        |half| Cell::Int(half.fragments.into()),
-    ),
+    (len_sumsq, sum, "bytes²", "sum of squared frame lengths"),
+    (len_min, extreme, "bytes", "shortest frame"),
+    (len_max, extreme, "bytes", "longest frame"),
+    (ttl_min, extreme, "hops", "smallest IP time to live"),
+    (ttl_max, extreme, "hops", "largest IP time to live"),
+    (fragments, sum, "packets", "IP fragments"),
 ];
 
 fn halves(initiator: bool, side: &'static str) -> Vec<Column> {
-    let counters = HALF.iter().map(|&(name, kind, unit, text, get)| {
+    let counters = HALF.iter().map(|&(name, kind, unit, text, get, set)| {
         column(
             format!("{side}_{name}"),
             kind,
             unit,
             format!("{text}, sent by {side}"),
             Get::Half(initiator, get),
+            Set::Half(initiator, set),
         )
     });
     let flags = TCP_FLAG_NAMES.iter().enumerate().map(|(flag, name)| {
@@ -166,6 +159,7 @@ fn halves(initiator: bool, side: &'static str) -> Vec<Column> {
                 name.to_uppercase()
             ),
             Get::Flag(initiator, flag),
+            Set::Flag(initiator, flag),
         )
     });
     counters.chain(flags).collect()
@@ -180,71 +174,103 @@ fn with_gap(flow: &Flow, cell: Cell<'static>) -> Cell<'static> {
     if flow.iat_count == 0 { Cell::Null } else { cell }
 }
 
+/// A column that is read back into the field of the same name.
+macro_rules! counter {
+    ($field:ident, $unit:literal, $text:literal, $get:expr, |$value:ident| $set:expr) => {
+        column(
+            stringify!($field),
+            ColumnType::Int64,
+            $unit,
+            $text,
+            Get::Flow($get),
+            Set::Counter(|counters, $value| {
+                counters.$field = $set;
+                Ok(())
+            }),
+        )
+    };
+}
+
+/// A time for people, rounded to microseconds; what is read back is the exact offset beside it.
+fn time(name: &'static str, description: &'static str, get: fn(&Flow, &Row<'_>) -> Cell<'static>) -> Column {
+    column(
+        name,
+        ColumnType::Time,
+        "",
+        description,
+        Get::Flow(get),
+        Set::Derived,
+    )
+}
+
 fn times() -> Vec<Column> {
-    use ColumnType::{Int64, Time};
     vec![
-        column(
-            "first_seen",
-            Time,
-            "",
-            "first packet in this window",
-            Get::Flow(|flow, row| row.wall(flow.first_ns)),
-        ),
-        column(
-            "last_seen",
-            Time,
-            "",
-            "last packet in this window",
-            Get::Flow(|flow, row| row.wall(flow.last_ns)),
-        ),
-        column(
-            "first_offset_ns",
-            Int64,
+        time("first_seen", "first packet in this window", |flow, row| {
+            row.wall(flow.first_ns)
+        }),
+        time("last_seen", "last packet in this window", |flow, row| {
+            row.wall(flow.last_ns)
+        }),
+        counter!(
+            first_offset_ns,
             "ns",
             "first packet after the start of the window, exact",
-            Get::Flow(|flow, row| Cell::Int(flow.first_ns.wrapping_sub(row.start_ns) as i64)),
+            |flow, row| offset(flow.first_ns, row),
+            |value| Some(value.int()?)
         ),
-        column(
-            "duration_ns",
-            Int64,
+        counter!(
+            duration_ns,
             "ns",
             "last - first packet in this window, exact",
-            Get::Flow(|flow, _| Cell::count(flow.last_ns.saturating_sub(flow.first_ns))),
+            |flow, _| Cell::count(flow.last_ns.saturating_sub(flow.first_ns)),
+            |value| value.count()?
         ),
-        column(
-            "iat_count",
-            Int64,
+        counter!(
+            iat_count,
             "",
             "inter-arrival times counted, either direction; the gap since earlier windows is one",
-            Get::Flow(|flow, _| Cell::count(flow.iat_count)),
+            |flow, _| Cell::count(flow.iat_count),
+            |value| value.count()?
         ),
         column(
             "iat_sum_ns",
-            Int64,
+            ColumnType::Int64,
             "ns",
             "their sum; inter-arrival times are counted in ticks of 1,024 ns",
             Get::Flow(|flow, _| Cell::count(flow.iat_sum_ticks.saturating_mul(TICK_NS))),
+            Set::Counter(|counters, value| {
+                counters.iat_sum_ticks = value.count()? / TICK_NS;
+                Ok(())
+            }),
         ),
-        column(
-            "iat_sumsq_ticks",
-            Int64,
+        counter!(
+            iat_sumsq_ticks,
             "(1,024 ns)²",
             "sum of their squares in ticks²",
-            Get::Flow(|flow, _| Cell::count(flow.iat_sumsq_ticks)),
+            |flow, _| Cell::count(flow.iat_sumsq_ticks),
+            |value| value.count()?
         ),
         column(
             "iat_min_ns",
-            Int64,
+            ColumnType::Int64,
             "ns",
             "shortest of them",
             Get::Flow(|flow, _| with_gap(flow, ticks_ns(flow.iat_min_ticks))),
+            Set::Counter(|counters, value| {
+                counters.iat_min_ticks = Some((value.count()? / TICK_NS).try_into()?);
+                Ok(())
+            }),
         ),
         column(
             "iat_max_ns",
-            Int64,
+            ColumnType::Int64,
             "ns",
             "longest of them",
             Get::Flow(|flow, _| with_gap(flow, ticks_ns(flow.iat_max_ticks))),
+            Set::Counter(|counters, value| {
+                counters.iat_max_ticks = (value.count()? / TICK_NS).try_into()?;
+                Ok(())
+            }),
         ),
     ]
 }
@@ -258,57 +284,92 @@ fn time_or_none(time_ns: u64, row: &Row<'_>) -> Cell<'static> {
     }
 }
 
+/// A time of the sensor's clock after the start of the window, exact.
+fn offset(time_ns: u64, row: &Row<'_>) -> Cell<'static> {
+    Cell::Int(time_ns.wrapping_sub(row.start_ns).cast_signed())
+}
+
+/// The same of a time of which 0 means that there is none.
+fn offset_or_none(time_ns: u64, row: &Row<'_>) -> Cell<'static> {
+    if time_ns == 0 {
+        Cell::Null
+    } else {
+        offset(time_ns, row)
+    }
+}
+
 fn life() -> Vec<Column> {
-    use ColumnType::{Int64, Time};
     vec![
-        column(
-            "syn_time",
-            Time,
-            "",
-            "first SYN without ACK in this window",
-            Get::Flow(|flow, row| time_or_none(flow.syn_ns, row)),
+        time("syn_time", "first SYN without ACK in this window", |flow, row| {
+            time_or_none(flow.syn_ns, row)
+        }),
+        counter!(
+            syn_offset_ns,
+            "ns",
+            "the same after the start of the window, exact",
+            |flow, row| offset_or_none(flow.syn_ns, row),
+            |value| Some(value.int()?)
         ),
-        column(
-            "synack_time",
-            Time,
-            "",
-            "first SYN with ACK in this window",
-            Get::Flow(|flow, row| time_or_none(flow.synack_ns, row)),
+        time("synack_time", "first SYN with ACK in this window", |flow, row| {
+            time_or_none(flow.synack_ns, row)
+        }),
+        counter!(
+            synack_offset_ns,
+            "ns",
+            "the same after the start of the window, exact",
+            |flow, row| offset_or_none(flow.synack_ns, row),
+            |value| Some(value.int()?)
         ),
-        column(
-            "handshake_ns",
-            Int64,
+        counter!(
+            handshake_ns,
             "ns",
             "first SYN with ACK - first SYN, in the window where the handshake completed",
-            Get::Flow(|flow, _| flow.handshake_ns.map_or(Cell::Null, Cell::count)),
+            |flow, _| flow.handshake_ns.map_or(Cell::Null, Cell::count),
+            |value| Some(value.count()?)
         ),
-        column(
-            "born",
-            Time,
-            "",
-            "first packet of the flow's life",
-            Get::Flow(|flow, row| time_or_none(flow.born_ns, row)),
+        time("born", "first packet of the flow's life", |flow, row| {
+            time_or_none(flow.born_ns, row)
+        }),
+        counter!(
+            born_offset_ns,
+            "ns",
+            "the same after the start of the window, exact; below 0 in an earlier one",
+            |flow, row| offset_or_none(flow.born_ns, row),
+            |value| Some(value.int()?)
         ),
-        column(
+        time(
             "prior_last",
-            Time,
-            "",
             "last packet before this window; null for a flow that began in it",
-            Get::Flow(|flow, row| time_or_none(flow.prior_last_ns, row)),
+            |flow, row| time_or_none(flow.prior_last_ns, row),
+        ),
+        counter!(
+            prior_last_offset_ns,
+            "ns",
+            "the same after the start of the window, exact; below 0",
+            |flow, row| offset_or_none(flow.prior_last_ns, row),
+            |value| Some(value.int()?)
         ),
         column(
             "src_prior_packets",
-            Int64,
+            ColumnType::Int64,
             "packets",
             "packets sent by src in earlier windows",
             Get::Flow(|flow, _| prior(flow, flow.initiator)),
+            Set::Counter(|counters, value| {
+                counters.prior_packets[0] = value.count()?;
+                Ok(())
+            }),
         ),
         column(
             "dst_prior_packets",
-            Int64,
+            ColumnType::Int64,
             "packets",
             "packets sent by dst in earlier windows",
             Get::Flow(|flow, _| prior(flow, !flow.initiator)),
+            Set::Counter(|counters, value| {
+                counters.prior_packets[1] = value.count()?;
+                Ok(())
+            }),
         ),
     ]
 }

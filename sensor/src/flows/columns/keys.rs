@@ -252,7 +252,9 @@ fn port(row: &Row<'_>, initiator: bool) -> Cell<'static> {
         return Cell::Null;
     }
     // A flow of a host with itself has the same address twice; the port that the row names tells which side is which.
-    let first_is_initiator = if flow.addr[0] == flow.addr[1] {
+    let first_is_initiator = if let Some(counted) = row.flow {
+        counted.initiator & 1 == 0
+    } else if flow.addr[0] == flow.addr[1] {
         key.initiator_port == flow.port[0]
     } else {
         key.initiator == flow.addr[0]

@@ -3,11 +3,19 @@
 use proptest::prelude::*;
 use sensor_common::flow::FlowKey;
 
-use super::{NAMES, assert_same, samples::Sample, write};
+use super::{
+    NAMES, assert_same,
+    samples::{Sample, row_key},
+    write,
+};
 use crate::{
     features::{Family, HostFacts, RowKey, RowKind, Rows, WindowRows},
     flows::{FlowFile, Selection},
+    window::{Flow, FlowHalf},
 };
+
+/// Start of the windows; they last 8 ns.
+const START_NS: u64 = 3;
 
 fn address() -> impl Strategy<Value = [u8; 16]> {
     let mapped = any::<[u8; 4]>().prop_map(|tail| {
@@ -139,43 +147,118 @@ fn values(count: usize) -> impl Strategy<Value = Vec<f32>> {
     prop::collection::vec(value, count)
 }
 
-fn window() -> impl Strategy<Value = WindowRows> {
-    let flows = prop::collection::vec((flow_row(), values(RowKind::Flow.width())), 0..4);
+/// What one side of a flow sent; the extremes of no packets are 0.
+fn half() -> impl Strategy<Value = FlowHalf> {
+    let sums = prop::collection::vec(0..i64::MAX as u64, 4);
+    let rest = (
+        any::<[u32; 8]>(),
+        any::<u32>(),
+        any::<[u16; 2]>(),
+        any::<[u8; 2]>(),
+    );
+    let some = (sums, rest).prop_map(|(sums, (flag_counts, fragments, lengths, ttls))| FlowHalf {
+        packets: sums[0] + 1,
+        bytes: sums[1],
+        payload_bytes: sums[2],
+        len_sumsq: sums[3],
+        flag_counts,
+        fragments,
+        len_min: lengths[0],
+        len_max: lengths[1],
+        ttl_min: ttls[0],
+        ttl_max: ttls[1],
+    });
+    prop_oneof![some, Just(FlowHalf::default())]
+}
+
+/// Counters of the flow of a row: any times, none of some.
+fn counted(row: RowKey) -> impl Strategy<Value = Flow> {
+    let time = || prop_oneof![Just(0), 1..u64::MAX / 2, START_NS..START_NS + 8];
+    let times = (time(), 0..1000_u64, [time(), time(), time(), time()]);
+    let gaps = (
+        any::<bool>(),
+        1..u64::MAX / 4096,
+        0..i64::MAX as u64,
+        any::<[u32; 2]>(),
+    );
+    let life = (
+        prop::option::of(0..i64::MAX as u64),
+        [0..u64::MAX / 4, 0..u64::MAX / 4],
+    );
+    ([half(), half()], times, gaps, life).prop_map(
+        move |(
+            half,
+            (first_ns, duration_ns, at),
+            (gaps, sum, sumsq, ends),
+            (handshake_ns, prior_packets),
+        )| {
+            // A flow of a host with itself is told by its ports, and has no sides if they are equal.
+            let [low, high] = row.flow.addr;
+            let initiator = if low == high {
+                row.flow.port[0] != row.flow.port[1] && row.initiator_port != row.flow.port[0]
+            } else {
+                row.initiator != low
+            };
+            Flow {
+                key: row.flow,
+                half,
+                first_ns,
+                last_ns: first_ns + duration_ns,
+                iat_count: u64::from(gaps),
+                iat_sum_ticks: sum,
+                iat_sumsq_ticks: sumsq,
+                iat_min_ticks: if gaps { ends[0] } else { u32::MAX },
+                iat_max_ticks: if gaps { ends[1] } else { 0 },
+                syn_ns: at[0],
+                synack_ns: at[1],
+                handshake_ns,
+                born_ns: at[2],
+                prior_last_ns: at[3],
+                prior_packets,
+                initiator: initiator.into(),
+            }
+        },
+    )
+}
+
+fn flow() -> impl Strategy<Value = (RowKey, Vec<f32>, Flow)> {
+    let row = (flow_row(), values(RowKind::Flow.width()));
+    row.prop_flat_map(|(key, values)| (Just(key), Just(values), counted(key)))
+}
+
+fn window() -> impl Strategy<Value = (WindowRows, Vec<Flow>)> {
+    let flows = prop::collection::vec(flow(), 0..4);
     let hosts = prop::collection::vec((address(), facts(), values(RowKind::Host.width())), 1..3);
     (flows, hosts, 0.0..=1.0_f32, any::<u32>()).prop_map(|(mut flows, mut hosts, coverage, over)| {
         flows.sort_by_key(|row| row.0.flow);
         hosts.sort_by_key(|host| host.0);
         let (mut flow, mut host) = (Rows::empty(RowKind::Flow), Rows::empty(RowKind::Host));
-        for (key, values) in flows {
+        let mut counters = Vec::new();
+        for (key, values, counted) in flows {
             flow.keys.push(key);
             flow.values.extend(values);
+            counters.push(counted);
         }
         let mut host_facts = Vec::new();
         for (initiator, facts, values) in hosts {
             host.keys.push(RowKey {
-                flow: bytemuck::Zeroable::zeroed(),
-                initiator,
-                responder: [0; 16],
                 packets: facts.packets_in + facts.packets_out,
                 bytes: facts.bytes_in + facts.bytes_out,
-                service_port: 0,
-                initiator_port: 0,
-                iface: 0,
-                proto: 0,
-                family: Family::Remote,
+                ..row_key(initiator, [0; 16])
             });
             host.values.extend(values);
             host_facts.push(facts);
         }
-        WindowRows {
-            start_ns: 3,
-            end_ns: 11,
+        let rows = WindowRows {
+            start_ns: START_NS,
+            end_ns: START_NS + 8,
             coverage,
             flow,
             host,
             host_facts,
             hosts_over_limit: over.into(),
-        }
+        };
+        (rows, counters)
     })
 }
 
@@ -183,11 +266,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn any_row_reads_back_equal_in_every_format(rows in window(), wall_start_ns in any::<i64>()) {
+    fn any_row_reads_back_equal_in_every_format(
+        (rows, flows) in window(),
+        counted in any::<bool>(),
+        wall_start_ns in any::<i64>(),
+    ) {
         let dir = tempfile::tempdir().unwrap();
         let written = Sample {
             rows,
-            flows: Vec::new(),
+            flows: if counted { flows } else { Vec::new() },
             wall_start_ns,
             wall_end_ns: wall_start_ns.saturating_add(8),
         };
@@ -197,6 +284,7 @@ proptest! {
             let mut file = FlowFile::open(&path).unwrap();
             let stored = file.next().unwrap().unwrap();
             assert_same(&stored.rows, &written.rows, name);
+            prop_assert_eq!(&stored.flows, &written.flows, "{}", name);
             prop_assert_eq!(stored.wall_start_ns, wall_start_ns);
             prop_assert!(file.next().is_none());
         }

@@ -2,19 +2,82 @@
 
 use std::path::Path;
 
-use sensor_common::parse::Start;
+use sensor_common::{flow::FlowKey, parse::Start};
 
 use crate::{
     capture::CapturedFrame,
-    features::{Extractor, ExtractorSettings, WindowRows},
+    features::{Extractor, ExtractorSettings, Family, HostFacts, RowKey, RowKind, Rows, WindowRows},
     flows::{FlowFile, FlowWriter, FlowsError, Origin, Selection, StoredWindow, WindowRef},
     replay::{Feed, FeedSettings},
-    window::{Flow, WindowSettings},
+    window::{Flow, FlowHalf, WindowSettings},
 };
 
-pub(super) const WINDOW_NS: u64 = 10_000_000_000;
+pub(crate) const WINDOW_NS: u64 = 10_000_000_000;
 /// An odd number of nanoseconds, so that a loss of precision shows.
 const START_NS: u64 = 1_700_000_000_123_456_789;
+
+/// The key of a row of one packet without ports, of a host if there is no responder.
+pub(crate) fn row_key(initiator: [u8; 16], responder: [u8; 16]) -> RowKey {
+    RowKey {
+        flow: bytemuck::Zeroable::zeroed(),
+        initiator,
+        responder,
+        packets: 1,
+        bytes: 60,
+        service_port: 0,
+        initiator_port: 0,
+        iface: 0,
+        proto: 0,
+        family: Family::Remote,
+    }
+}
+
+/// A window of 10 s with these rows, and nothing that was counted.
+pub(crate) fn stored(start_ns: u64, flow: Vec<RowKey>, host: Vec<RowKey>) -> StoredWindow {
+    let rows = |kind: RowKind, keys: Vec<RowKey>| {
+        let mut rows = Rows::empty(kind);
+        rows.values = vec![1.0; keys.len() * rows.width];
+        rows.keys = keys;
+        rows
+    };
+    let end_ns = start_ns + WINDOW_NS;
+    StoredWindow {
+        rows: WindowRows {
+            start_ns,
+            end_ns,
+            coverage: 1.0,
+            host_facts: vec![HostFacts::default(); host.len()],
+            flow: rows(RowKind::Flow, flow),
+            host: rows(RowKind::Host, host),
+            hosts_over_limit: 0,
+        },
+        flows: Vec::new(),
+        wall_start_ns: start_ns.cast_signed(),
+        wall_end_ns: end_ns.cast_signed(),
+    }
+}
+
+/// A flow of which only the times are known.
+pub(crate) fn counted(key: FlowKey, first_ns: u64, last_ns: u64) -> Flow {
+    Flow {
+        key,
+        half: [FlowHalf::default(); 2],
+        first_ns,
+        last_ns,
+        iat_count: 0,
+        iat_sum_ticks: 0,
+        iat_sumsq_ticks: 0,
+        iat_min_ticks: u32::MAX,
+        iat_max_ticks: 0,
+        syn_ns: 0,
+        synack_ns: 0,
+        handshake_ns: None,
+        born_ns: first_ns,
+        prior_last_ns: 0,
+        prior_packets: [0; 2],
+        initiator: 0,
+    }
+}
 
 /// A window with everything that is written of it.
 #[derive(Clone, Debug)]
