@@ -18,6 +18,7 @@ pub mod http;
 pub mod labels;
 pub mod metrics;
 pub mod model;
+pub mod privacy;
 pub mod probe;
 pub mod replay;
 pub mod service;
