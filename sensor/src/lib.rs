@@ -15,6 +15,7 @@ pub mod evaluate;
 pub mod features;
 pub mod flows;
 pub mod http;
+pub mod incidents;
 pub mod labels;
 pub mod metrics;
 pub mod model;
