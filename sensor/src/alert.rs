@@ -15,10 +15,10 @@ pub mod explain;
 pub mod incident;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::privacy::address_text;
 pub use behaviour::{Behaviour, Severity};
 
 /// State of an incident in an [`Alert`].
@@ -113,11 +113,6 @@ pub fn rfc3339(unix_ns: i64) -> String {
     format!("{timestamp:.3}")
 }
 
-/// An address as text; IPv4-mapped ones as IPv4.
-pub fn address_text(address: &[u8; 16]) -> String {
-    IpAddr::from(*address).to_canonical().to_string()
-}
-
 /// A service as text: `tcp/22`, `udp/53`, `icmp`, `arp`, `ip/47`.
 pub fn service_text(proto: u8, port: u16) -> String {
     match proto {
@@ -139,15 +134,5 @@ mod tests {
     fn times_are_rfc_3339_with_milliseconds() {
         assert_eq!(rfc3339(1_700_000_000_123_456_789), "2023-11-14T22:13:20.123Z");
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
-    }
-
-    #[test]
-    fn mapped_addresses_are_written_as_ipv4() {
-        let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 7];
-        assert_eq!(address_text(&mapped), "192.0.2.7");
-        assert_eq!(
-            address_text(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
-            "2001:db8::1"
-        );
     }
 }

@@ -1,7 +1,7 @@
 //! Configuration: built-in defaults, then a TOML file, then `SENSOR_*` variables, then flags; the later wins.
 //! What leaves this module is valid: no other module checks a setting again. It must never know what a setting does.
 //!
-//! One table ([`keys::KEYS`]) declares every key. Parsing, `sensor config default` and docs/config.md are made from
+//! One table ([`keys::all`]) declares every key. Parsing, `sensor config default` and docs/config.md are made from
 //! it, so they cannot disagree.
 
 use std::{fmt, net::SocketAddr, path::Path, path::PathBuf, time::Duration};
@@ -20,7 +20,7 @@ pub use pattern::Pattern;
 pub use reload::{Change, changes};
 use value::Value;
 
-use crate::detect::scorer::DetectorKind;
+use crate::{detect::scorer::DetectorKind, privacy::AddressMode};
 
 /// Where the file is looked for when neither `-c` nor `SENSOR_CONFIG` names one.
 pub const DEFAULT_FILE: &str = "/etc/sensor/sensor.toml";
@@ -106,6 +106,10 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Networks whose hosts are ours.
     pub local_networks: Vec<Network>,
+    /// How addresses are written.
+    pub privacy_addresses: AddressMode,
+    /// Where the key of pseudonyms is; `None` is the one of the state directory.
+    pub privacy_key_file: Option<PathBuf>,
 }
 
 impl Settings {
@@ -142,6 +146,8 @@ impl Settings {
             log_level: String::new(),
             log_format: LogFormat::default(),
             local_networks: Vec::new(),
+            privacy_addresses: AddressMode::default(),
+            privacy_key_file: None,
         }
     }
 }
@@ -276,7 +282,7 @@ pub fn load(
     let mut problems = Vec::new();
     let mut settings = Settings::unset();
     let mut given = Vec::new();
-    for key in keys::KEYS {
+    for key in keys::all() {
         match file::literal(key.default) {
             Ok(value) => given.push((key, value, Origin::Default)),
             Err(message) => problems.push(Problem::BadValue {
@@ -295,13 +301,13 @@ pub fn load(
             }),
         }
     }
-    for key in keys::KEYS {
+    for key in keys::all() {
         if let Some(text) = variables(key.env) {
             given.push((key, Value::Text(text), Origin::Environment(key.env)));
         }
     }
     for flag in overrides {
-        if let Some(key) = keys::KEYS.iter().find(|key| key.name == flag.key) {
+        if let Some(key) = keys::find(flag.key) {
             given.push((key, flag.value.clone(), Origin::Flag(flag.flag)));
         }
     }

@@ -112,7 +112,7 @@ impl Engine {
             goal_ns: settings.learn_ns,
             problem: None,
             model: None,
-            incidents: Incidents::new(settings.incidents, settings.sensor.clone()),
+            incidents: Incidents::new(settings.incidents.clone(), settings.sensor.clone()),
             opened_by_hour: VecDeque::new(),
             drift: 1.0,
             evidence: Evidence::new(settings.seed),
@@ -270,6 +270,7 @@ impl Engine {
             keep_scores: self.settings.keep_scores,
             now_ns,
             iface_name,
+            names: &self.settings.incidents.names,
         };
         let since_ns = rows
             .end_ns
@@ -281,6 +282,10 @@ impl Engine {
         let flagged = bench.flagged(rows, &mut self.drift, &mut self.evidence, outcome);
         bench.report(rows, &flagged, &mut self.incidents, outcome);
         self.incidents.close_idle(now_ns, &model.id, &mut outcome.alerts);
+        if !self.settings.incidents.names.is_plain() {
+            // Until here they are in the order of addresses, which would tell about them.
+            outcome.alerts.sort_by(|a, b| a.id.cmp(&b.id));
+        }
         outcome.drift_ratio = self.drift;
         let failed = outcome
             .rows_unscored

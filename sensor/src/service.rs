@@ -24,6 +24,7 @@ use crate::{
     http,
     metrics::{Metrics, label::SinkName},
     model,
+    privacy::AddressNames,
     probe::{AttachMode, Probe, ProbeSettings, follow},
     sink::{Journal, Target},
     window::{WindowBuilder, WindowSettings},
@@ -34,6 +35,7 @@ mod capture;
 pub mod clock;
 mod drain;
 mod priority;
+pub mod privacy_key;
 mod reload;
 mod route;
 mod score;
@@ -72,6 +74,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         listener,
         token,
         journal,
+        names,
         model,
     } = prepare(&settings, &metrics)?;
     let seed = settings.seed.map_or_else(random_seed, Ok)?;
@@ -128,6 +131,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
             capture: Arc::clone(&capture),
             store,
             journal: journal.sender(),
+            names,
         },
     );
     let drain = spawn("drain", move || drain.run())?;
@@ -163,12 +167,14 @@ struct Ground {
     listener: std::net::TcpListener,
     token: Option<http::Token>,
     journal: Journal,
+    names: AddressNames,
     model: Option<model::Model>,
 }
 
 /// Everything that can be wrong with files and addresses.
 fn prepare(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Ground, Failure> {
     let store = Arc::new(Store::open(&settings.state_dir)?);
+    let names = privacy_key::live(settings)?;
     let listener = http::bind(settings.listen)?;
     let token = if settings.listen.ip().is_loopback() {
         None
@@ -192,6 +198,7 @@ fn prepare(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Ground, Failur
         listener,
         token,
         journal,
+        names,
         model,
     })
 }

@@ -4,7 +4,8 @@
 use crate::detect::autoencoder::Contribution;
 use crate::features::{Feature, RowKind};
 
-use super::{Behaviour, Reason, address_text, service_text};
+use super::{Behaviour, Reason, service_text};
+use crate::privacy::AddressNames;
 
 /// Reasons given at most.
 const MAX_REASONS: usize = 5;
@@ -111,9 +112,9 @@ pub struct Subject<'a> {
     pub window_s: f64,
 }
 
-/// One sentence.
-pub fn summary(subject: &Subject<'_>, reasons: &[Reason]) -> String {
-    let actor = address_text(subject.subject);
+/// One sentence, with addresses as `names` writes them.
+pub fn summary(subject: &Subject<'_>, reasons: &[Reason], names: &AddressNames) -> String {
+    let actor = names.text(subject.subject);
     let from = subject.actor.map_or_else(
         || {
             format!(
@@ -121,11 +122,11 @@ pub fn summary(subject: &Subject<'_>, reasons: &[Reason]) -> String {
                 number(subject.sources as f32)
             )
         },
-        address_text,
+        |actor| names.text(actor),
     );
     let target = subject
         .target
-        .map_or_else(|| "several hosts".to_owned(), address_text);
+        .map_or_else(|| "several hosts".to_owned(), |target| names.text(target));
     let service = service_text(subject.service.0, subject.service.1);
     let count = number(subject.count as f32);
     let span = number(subject.window_s as f32);
@@ -192,14 +193,14 @@ mod tests {
             count: 3000,
             window_s: 2.0,
         };
-        let text = summary(&subject, &[]);
+        let text = summary(&subject, &[], &AddressNames::plain());
         assert!(text.starts_with("2001:db8::1 was sent 3,000"), "{text}");
         assert!(
             text.ends_with("from about 2,800 sources (spoofed or distributed)"),
             "{text}"
         );
         subject.actor = Some(&source);
-        assert!(summary(&subject, &[]).ends_with("from 2001:db8::66"));
+        assert!(summary(&subject, &[], &AddressNames::plain()).ends_with("from 2001:db8::66"));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha1::{Digest, Sha1};
 
-use super::{Alert, Behaviour, Reason, Severity, State, address_text, rfc3339, service_text};
+use super::{Alert, Behaviour, Reason, Severity, State, rfc3339, service_text};
+use crate::privacy::AddressNames;
 
 /// Targets remembered and listed per incident at most.
 const MAX_TARGETS: usize = 64;
@@ -16,7 +17,7 @@ const MAX_SERVICES: usize = 16;
 const MAX_COMMUNITY_IDS: usize = 8;
 
 /// Bounds and rhythms of incidents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct IncidentSettings {
     /// Open incidents at most.
     pub max_open: usize,
@@ -27,6 +28,8 @@ pub struct IncidentSettings {
     /// The same for behaviours that only say that something is unusual: what is odd about a host tends to come back, and
     /// an hour later it is no news.
     pub idle_unspecific_ns: i64,
+    /// How addresses are written.
+    pub names: AddressNames,
 }
 
 impl Default for IncidentSettings {
@@ -36,6 +39,7 @@ impl Default for IncidentSettings {
             update_interval_ns: 60_000_000_000,
             idle_ns: 300_000_000_000,
             idle_unspecific_ns: 3_600_000_000_000,
+            names: AddressNames::plain(),
         }
     }
 }
@@ -156,7 +160,7 @@ impl Incidents {
             let disposition = incident.add(seen, now_ns, &self.settings);
             if disposition != Disposition::Quiet {
                 incident.sent_ns = now_ns;
-                alerts.push(incident.alert(State::Update, now_ns, model, &self.sensor));
+                alerts.push(incident.alert(State::Update, now_ns, model, &self.sensor, &self.settings.names));
             }
             return (disposition, Some((incident.id.clone(), incident.severity)));
         }
@@ -175,7 +179,7 @@ impl Incidents {
         }
         self.opened += 1;
         let incident = Incident::new(seen, self.name(&key, now_ns), now_ns);
-        alerts.push(incident.alert(State::Open, now_ns, model, &self.sensor));
+        alerts.push(incident.alert(State::Open, now_ns, model, &self.sensor, &self.settings.names));
         let about = (incident.id.clone(), incident.severity);
         self.open.insert(key, incident);
         (Disposition::Opened, Some(about))
@@ -183,8 +187,7 @@ impl Incidents {
 
     /// Closes what has been silent, at the end of a window.
     pub fn close_idle(&mut self, now_ns: i64, model: &str, alerts: &mut Vec<Alert>) {
-        let settings = self.settings;
-        let sensor = &self.sensor;
+        let (settings, sensor) = (&self.settings, &self.sensor);
         self.open.retain(|_, incident| {
             let idle_ns = if incident.told.behaviour.is_specific() {
                 settings.idle_ns
@@ -193,7 +196,7 @@ impl Incidents {
             };
             let keep = now_ns.saturating_sub(incident.alive_ns) < idle_ns;
             if !keep {
-                alerts.push(incident.alert(State::Closed, now_ns, model, sensor));
+                alerts.push(incident.alert(State::Closed, now_ns, model, sensor, &settings.names));
             }
             keep
         });
@@ -208,13 +211,14 @@ impl Incidents {
         })
     }
 
-    /// An id that is the same in every replay and differs between incidents.
+    /// An id that is the same in every replay and differs between incidents. It is made of the name of the subject: of its
+    /// address itself it could be found by trying all of them.
     fn name(&self, key: &([u8; 16], Behaviour), now_ns: i64) -> String {
         let mut hash = Sha1::new();
         hash.update(self.sensor.as_bytes());
         hash.update(now_ns.to_le_bytes());
         hash.update(self.opened.to_le_bytes());
-        hash.update(key.0);
+        hash.update(self.settings.names.text(&key.0));
         hash.update(key.1.label().as_bytes());
         crate::detect::hex(&hash.finalize())
             .get(..16)
@@ -295,7 +299,7 @@ impl Incident {
         }
     }
 
-    fn alert(&self, state: State, now_ns: i64, model: &str, sensor: &str) -> Alert {
+    fn alert(&self, state: State, now_ns: i64, model: &str, sensor: &str, names: &AddressNames) -> Alert {
         let told = &self.told;
         Alert {
             ts: rfc3339(now_ns),
@@ -306,13 +310,12 @@ impl Incident {
             behaviour: told.behaviour,
             score: told.score,
             p_value: told.p_value,
-            actor: told.actor.as_ref().map(address_text).unwrap_or_default(),
-            targets: self
-                .targets
-                .iter()
-                .take(LISTED_TARGETS)
-                .map(address_text)
-                .collect(),
+            actor: told
+                .actor
+                .as_ref()
+                .map(|actor| names.text(actor))
+                .unwrap_or_default(),
+            targets: names.texts(self.targets.iter().copied(), LISTED_TARGETS),
             target_count: told.target_count.max(self.targets.len() as u64),
             services: self
                 .services
@@ -327,7 +330,12 @@ impl Incident {
             reasons: told.reasons.clone(),
             summary: told.summary.clone(),
             technique: told.behaviour.technique().map(str::to_owned),
-            community_ids: self.community_ids.clone(),
+            // They could be turned back into addresses by trying all pairs.
+            community_ids: if names.is_plain() {
+                self.community_ids.clone()
+            } else {
+                Vec::new()
+            },
             model: model.to_owned(),
             detectors: told.detectors.clone(),
             sensor: sensor.to_owned(),

@@ -10,6 +10,7 @@ use crate::{
     model::ModelError,
     probe::ProbeError,
     replay::{ReplayError, stored::StoredError},
+    service::privacy_key::KeyError,
     sink::SinkError,
 };
 
@@ -65,6 +66,13 @@ fn stored_code(cause: &StoredError) -> u8 {
     match cause {
         StoredError::Flows(cause) => cause.exit_code(),
         _ => exit::USAGE,
+    }
+}
+
+/// A missing or unusable key is a matter of configuration.
+impl From<KeyError> for Failure {
+    fn from(cause: KeyError) -> Self {
+        Self::new(exit::USAGE, cause.to_string())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
         drive::{count, extractor_settings, feed_settings},
         stream,
     },
+    service::privacy_key,
 };
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -69,7 +70,8 @@ pub(super) fn run(flows: &Flows, format: Option<&String>) -> Result<u8, Failure>
     let seed = settings.seed.unwrap_or(DEFAULT_SEED);
     let mut feed = Feed::new(&feed_settings(&settings, seed));
     let mut extractor = Extractor::new(&extractor_settings(&settings), seed);
-    let mut writer = writer(flows, settings.window.as_nanos() as u64, to_stdout)?;
+    let names = privacy_key::offline(&settings)?;
+    let mut writer = writer(flows, settings.window.as_nanos() as u64, to_stdout)?.with_names(names);
 
     let bar = Progress::over(&captures, "flows");
     let began = Instant::now();

@@ -21,6 +21,7 @@ use crate::{
         outputs::{Output, Scores, write_alerts},
         scan::{Rereadable, scan},
     },
+    service::privacy_key,
 };
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -71,12 +72,14 @@ pub(super) fn run(replay: &Replay, format: Option<&String>) -> Result<u8, Failur
         (rereadable.paths(), (seen.last_ns - seen.first_ns) / 4)
     };
     let captures = Captures::open(paths).map_err(ReplayError::from)?;
+    let names = privacy_key::offline(&settings)?;
     let mut alerts = Output::create(&replay.alerts)?;
     let mut scores = match &replay.scores {
-        Some(path) => Some(Scores::create(path)?),
+        Some(path) => Some(Scores::create(path, names.clone())?),
         None => None,
     };
-    let engine = engine_settings(&settings, seed, learn_ns, scores.is_some());
+    let mut engine = engine_settings(&settings, seed, learn_ns, scores.is_some());
+    engine.incidents.names = names;
     let mut engine = Engine::new(engine, model.map(Arc::new));
     let bar = Progress::over(&captures, "replay");
     let began = Instant::now();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::{
     Settings,
-    keys::{KEYS, Key},
+    keys::{self, Key},
 };
 
 /// The default file: every key commented out with its default and meaning.
@@ -51,7 +51,7 @@ pub fn markdown() -> String {
          `sensor config show` prints what is in force, `sensor config default` prints a commented file.\n\n\
          | key | default | values | variable | reloads | meaning |\n|---|---|---|---|---|---|\n",
     );
-    for key in KEYS {
+    for key in keys::all() {
         let reloads = if key.reloads { "yes" } else { "no" };
         let _ = writeln!(
             out,
@@ -64,7 +64,7 @@ pub fn markdown() -> String {
 
 fn write_keys(out: &mut String, write: &dyn Fn(&mut String, &Key, &str)) {
     let mut table = "";
-    for key in KEYS {
+    for key in keys::all() {
         let (of, leaf) = key.name.rsplit_once('.').unwrap_or(("", key.name));
         if of != table {
             let _ = writeln!(out, "\n[{of}]");

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Origin, Problem,
-    keys::{KEYS, Key},
+    keys::{self, Key},
     value::Value,
 };
 
@@ -49,7 +49,7 @@ fn walk(
     for (key, value) in table {
         let name = format!("{prefix}{}", key.get_ref());
         let origin = at(key.span().start);
-        if let Some(known) = KEYS.iter().find(|known| known.name == name) {
+        if let Some(known) = keys::find(&name) {
             given.push((known, convert(value.get_ref()), origin));
         } else if let (DeValue::Table(inner), true) = (value.get_ref(), is_table(&name)) {
             walk(inner, &format!("{name}."), at, given, problems);
@@ -64,7 +64,7 @@ fn walk(
 }
 
 fn is_table(name: &str) -> bool {
-    KEYS.iter().any(|key| {
+    keys::all().any(|key| {
         key.name
             .strip_prefix(name)
             .is_some_and(|rest| rest.starts_with('.'))
@@ -73,7 +73,7 @@ fn is_table(name: &str) -> bool {
 
 /// The known key that is spelled most like `name`, if any is close enough to be meant.
 fn nearest(name: &str) -> Option<&'static str> {
-    KEYS.iter()
+    keys::all()
         .map(|key| (strsim::jaro_winkler(name, key.name), key.name))
         .filter(|(similarity, _)| *similarity > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))

@@ -5,6 +5,8 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::detect::scorer::DetectorKind;
 
+mod privacy;
+
 use super::{
     Alerts, Attach, LogFormat, Settings,
     value::{Value, format_bytes, format_duration},
@@ -91,7 +93,17 @@ const ATTACH: [(&str, Attach); 4] = [
 const LOG_FORMAT: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 /// All keys, in the order of the default file. Keys of tables (with a dot) come last, as TOML wants it.
-pub const KEYS: &[Key] = &[
+pub fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(privacy::KEYS)
+}
+
+/// The key of this name.
+pub fn find(name: &str) -> Option<&'static Key> {
+    all().find(|key| key.name == name)
+}
+
+/// Keys of the sensor itself.
+const KEYS: &[Key] = &[
     Key {
         name: "interfaces",
         env: "SENSOR_INTERFACES",

@@ -1,7 +1,7 @@
 //! What a reload changes: which keys differ, and which of them wait for a restart.
 //! It must never apply anything itself.
 
-use super::{Settings, keys::KEYS};
+use super::{Settings, keys};
 
 /// A key whose value differs between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Change {
 
 /// Compares the settings in force with new ones.
 pub fn changes(old: &Settings, new: &Settings) -> Vec<Change> {
-    KEYS.iter()
+    keys::all()
         .map(|key| Change {
             key: key.name,
             old: (key.get)(old),

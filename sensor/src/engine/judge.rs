@@ -11,6 +11,7 @@ use crate::alert::incident::{Disposition, Incidents, Sighting};
 use crate::detect::calibrate::Threshold;
 use crate::features::{Family, HostColumn, RowKind, Rows, WindowRows};
 use crate::model::{Model, pool_index};
+use crate::privacy::AddressNames;
 
 use super::evidence::Evidence;
 use super::outcome::{Exemplar, Outcome, ScoreRow, Suppressed, Unscored};
@@ -32,6 +33,7 @@ pub(super) struct Bench<'a> {
     pub(super) keep_scores: bool,
     pub(super) now_ns: i64,
     pub(super) iface_name: &'a dyn Fn(u16) -> String,
+    pub(super) names: &'a AddressNames,
 }
 
 impl Bench<'_> {
@@ -151,7 +153,12 @@ impl Bench<'_> {
         for finding in findings.list {
             let sighting = self.sighting(rows, finding, window_s);
             let (behaviour, score) = (sighting.behaviour, sighting.score);
-            let community = sighting.community_ids.first().cloned().unwrap_or_default();
+            let community = sighting
+                .community_ids
+                .first()
+                .filter(|_| self.names.is_plain())
+                .cloned()
+                .unwrap_or_default();
             let (disposition, about) =
                 table.observe(sighting, self.now_ns, &self.model.id, &mut outcome.alerts);
             match disposition {
@@ -211,7 +218,7 @@ impl Bench<'_> {
             RowKind::Host => flow_keys().next(),
         };
         Sighting {
-            summary: summary(&subject, &reasons),
+            summary: summary(&subject, &reasons, self.names),
             subject: finding.subject,
             behaviour,
             actor: finding.actor,

@@ -1,11 +1,12 @@
 //! What a column is: name, type and meaning, how its value is taken from a row, and how it is put back.
 //! It must never know a file format.
 
-use std::{borrow::Cow, net::Ipv6Addr};
+use std::borrow::Cow;
 
 use super::{counters::Counters, parts::Parts};
 use crate::{
     features::{HostFacts, RowKey, RowKind},
+    privacy::AddressNames,
     window::{Flow, FlowHalf},
 };
 
@@ -84,6 +85,8 @@ pub(super) enum Get {
     Flag(bool, usize),
     Feature(RowKind, usize),
     Fact(fn(&HostFacts) -> Cell<'static>),
+    /// An address; null where it is zero.
+    FactAddress(fn(&HostFacts) -> &[u8; 16]),
 }
 
 /// How a value is put back into a row; what follows from other columns is not.
@@ -129,6 +132,8 @@ pub(super) struct Row<'a> {
     /// Name of the interface; empty where it is not known.
     pub(super) interface: &'a str,
     pub(super) schema: &'a str,
+    /// How addresses are written.
+    pub(super) names: &'a AddressNames,
 }
 
 impl Row<'_> {
@@ -136,6 +141,11 @@ impl Row<'_> {
     pub(super) fn wall(&self, time_ns: u64) -> Cell<'static> {
         let since = i128::from(time_ns) - i128::from(self.start_ns);
         Cell::Time(i64::try_from(i128::from(self.wall_start_ns) + since).unwrap_or(i64::MAX))
+    }
+
+    /// An address as it is written: IPv4 where the mapped form stands for it.
+    pub(super) fn address(&self, address: &[u8; 16]) -> Cell<'static> {
+        Cell::Text(Cow::Owned(self.names.text(address)))
     }
 }
 
@@ -154,16 +164,6 @@ impl Cell<'_> {
     /// A count; beyond 2^63 - 1 it stays there.
     pub(super) fn count(value: u64) -> Self {
         Self::Int(i64::try_from(value).unwrap_or(i64::MAX))
-    }
-
-    /// An address in its usual notation: IPv4 where the mapped form stands for it.
-    pub(super) fn address(address: &[u8; 16]) -> Self {
-        let address = Ipv6Addr::from(*address);
-        Self::Text(Cow::Owned(
-            address
-                .to_ipv4_mapped()
-                .map_or_else(|| address.to_string(), |ipv4| ipv4.to_string()),
-        ))
     }
 }
 
@@ -236,6 +236,11 @@ impl Column {
                 .map_or(Cell::Null, |&value| Cell::Float(value)),
             Get::Feature(..) => Cell::Null,
             Get::Fact(get) => row.facts.map_or(Cell::Null, get),
+            Get::FactAddress(get) => row
+                .facts
+                .map(get)
+                .filter(|address| **address != [0; 16])
+                .map_or(Cell::Null, |address| row.address(address)),
         }
     }
 

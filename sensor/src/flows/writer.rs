@@ -11,7 +11,8 @@ use super::{
     parquet_write::ParquetWriter, parts::row_schema, target::Target,
 };
 use crate::{
-    features::{RowKind, WindowRows},
+    features::{RowKey, RowKind, WindowRows},
+    privacy::AddressNames,
     window::Flow,
 };
 
@@ -47,6 +48,7 @@ pub struct FlowWriter {
     /// Names of interfaces that are known.
     names: BTreeMap<u16, String>,
     schema: String,
+    address_names: AddressNames,
     rows: u64,
 }
 
@@ -101,8 +103,18 @@ impl FlowWriter {
             selection,
             names: BTreeMap::new(),
             schema: row_schema(),
+            address_names: AddressNames::plain(),
             rows: 0,
         })
+    }
+
+    /// Writes addresses so instead of as they are.
+    #[must_use]
+    pub fn with_names(self, names: AddressNames) -> Self {
+        Self {
+            address_names: names,
+            ..self
+        }
     }
 
     /// Rows written so far.
@@ -129,7 +141,8 @@ impl FlowWriter {
             RowKind::Flow => &window.rows.flow,
             RowKind::Host => &window.rows.host,
         };
-        for (index, key) in rows.keys.iter().enumerate() {
+        for index in order(&rows.keys, &self.address_names) {
+            let Some(key) = rows.keys.get(index) else { continue };
             if kind == RowKind::Flow && !self.names.contains_key(&key.iface) {
                 let name = (window.interface_name)(key.iface);
                 // Line breaks in a name would look like the end of a row to simple tools.
@@ -152,6 +165,7 @@ impl FlowWriter {
                     .flatten(),
                 interface: self.names.get(&key.iface).map_or("", String::as_str),
                 schema: &self.schema,
+                names: &self.address_names,
             };
             match &mut self.encoder {
                 Encoder::Parquet(writer) => writer.write(&row)?,
@@ -178,6 +192,28 @@ impl FlowWriter {
             .map_err(|source| failed(&self.path, source))?;
         Ok(self.rows)
     }
+}
+
+/// In which order rows are written. They come in the order of addresses, which must not be seen where these are not
+/// written as they are: with prefix-preserving pseudonyms it would tell the addresses bit by bit.
+fn order(keys: &[RowKey], names: &AddressNames) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    if !names.is_plain() {
+        order.sort_by_cached_key(|&index| {
+            keys.get(index).map(|key| {
+                let ends = (names.text(&key.initiator), names.text(&key.responder));
+                (
+                    ends,
+                    key.proto,
+                    key.service_port,
+                    key.initiator_port,
+                    key.packets,
+                    key.bytes,
+                )
+            })
+        });
+    }
+    order
 }
 
 fn failed(path: &Path, source: io::Error) -> FlowsError {

@@ -3,13 +3,13 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
-use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::ReplayError;
 use crate::alert::{Alert, rfc3339};
 use crate::engine::ScoreRow;
+use crate::privacy::AddressNames;
 
 /// Header of the scores.
 const SCORES_HEADER: &str = "window_start,src,dst,src_port,dst_port,proto,score,p_value,alarm\n";
@@ -115,20 +115,22 @@ pub fn write_alerts(output: &mut Output, alerts: &[Alert]) -> Result<(), ReplayE
 #[derive(Debug)]
 pub struct Scores {
     output: Output,
-    text: String,
+    names: AddressNames,
+    lines: Vec<String>,
 }
 
 impl Scores {
-    /// Begins with the header.
+    /// Begins with the header. Addresses are written as `names` says.
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub fn create(path: &Path) -> Result<Self, ReplayError> {
+    pub fn create(path: &Path, names: AddressNames) -> Result<Self, ReplayError> {
         let mut output = Output::create(path)?;
         output.write(SCORES_HEADER)?;
         Ok(Self {
             output,
-            text: String::new(),
+            names,
+            lines: Vec::new(),
         })
     }
 
@@ -137,27 +139,27 @@ impl Scores {
     /// # Errors
     /// If they cannot be written.
     pub fn write(&mut self, wall_start_ns: i64, rows: &[ScoreRow]) -> Result<(), ReplayError> {
-        use std::fmt::Write as _;
-        self.text.clear();
+        self.lines.clear();
         let start = rfc3339(wall_start_ns);
-        let address = |bytes: [u8; 16]| IpAddr::from(bytes).to_canonical();
         for row in rows {
             let key = &row.key;
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                self.text,
-                "{start},{},{},{},{},{},{},{:e},{}",
-                address(key.initiator),
-                address(key.responder),
+            self.lines.push(format!(
+                "{start},{},{},{},{},{},{},{:e},{}\n",
+                self.names.text(&key.initiator),
+                self.names.text(&key.responder),
                 key.initiator_port,
                 key.service_port,
                 key.proto,
                 row.score,
                 row.p_value,
                 u8::from(row.alarm),
-            );
+            ));
         }
-        self.output.write(&self.text)
+        if !self.names.is_plain() {
+            // They come in the order of addresses, which would tell about them.
+            self.lines.sort_unstable();
+        }
+        self.lines.iter().try_for_each(|line| self.output.write(line))
     }
 
     /// Writes what is still in the buffer.

@@ -30,6 +30,7 @@ use crate::{
         label::{Lost, Stage},
     },
     model::{self, Model},
+    privacy::AddressNames,
     sink,
 };
 
@@ -45,6 +46,7 @@ pub(super) struct Surroundings {
     pub(super) capture: Arc<Capture>,
     pub(super) store: Arc<Store>,
     pub(super) journal: sink::Sender,
+    pub(super) names: AddressNames,
 }
 
 /// The thread's state.
@@ -60,7 +62,10 @@ impl ScoreStage {
         let settings = around.settings.load_full();
         let model = model.map(Arc::new);
         let mut stage = Self {
-            engine: Engine::new(engine_settings(&settings, seed), model.clone()),
+            engine: Engine::new(
+                engine_settings(&settings, seed, around.names.clone()),
+                model.clone(),
+            ),
             alarm_budget_per_day: settings.alarm_budget_per_day,
             training: None,
             around,
@@ -272,7 +277,7 @@ impl ScoreStage {
     }
 }
 
-fn engine_settings(settings: &Settings, seed: u64) -> EngineSettings {
+fn engine_settings(settings: &Settings, seed: u64, names: AddressNames) -> EngineSettings {
     let window_ns = settings.window.as_nanos() as u64;
     EngineSettings {
         window_ns,
@@ -282,7 +287,10 @@ fn engine_settings(settings: &Settings, seed: u64) -> EngineSettings {
         sensor: host_name(),
         keep_scores: false,
         detector: settings.detector,
-        incidents: IncidentSettings::default(),
+        incidents: IncidentSettings {
+            names,
+            ..IncidentSettings::default()
+        },
         extractor: ExtractorSettings {
             max_hosts: settings.max_hosts,
             window_ns,

@@ -5,8 +5,11 @@
 
 use crate::tree::{read, tracked};
 
-/// The pure layers, in the direction of the data: each may use itself and those before it.
-const LAYERS: [&str; 6] = ["source", "window", "features", "detect", "alert", "engine"];
+/// The pure layers, in the direction of the data: each may use itself and those before it. Names of addresses come first:
+/// whatever makes text of an address uses them.
+const LAYERS: [&str; 7] = [
+    "privacy", "source", "window", "features", "detect", "alert", "engine",
+];
 
 /// The rim, which no pure layer may use. The engine alone may hold a loaded model: `model` names the type; reading
 /// and writing it stays with the rim, because the engine may not touch files.

@@ -26,7 +26,7 @@ macro_rules! facts {
     (@get count $field:ident) => { Get::Fact(|facts| Cell::count(facts.$field)) };
     (@get small $field:ident) => { Get::Fact(|facts| Cell::Int(facts.$field.into())) };
     (@get address $field:ident) => {
-        Get::Fact(|facts| if facts.$field == [0; 16] { Cell::Null } else { Cell::address(&facts.$field) })
+        Get::FactAddress(|facts| &facts.$field)
     };
     (@set address $field:ident) => {
         Set::Fact(|facts, value| { facts.$field = value.address()?; Ok(()) })

@@ -32,8 +32,8 @@ fn ends() -> Vec<Column> {
             "src",
             Text,
             BOTH,
-            "address of the side that opened the flow (ARP: of the asking side), or the host of a host row",
-            |row| Cell::address(&row.key.initiator),
+            "address of the side that opened the flow (ARP: of the asking side), or the host of a host row; see docs/privacy.md",
+            |row| row.address(&row.key.initiator),
             Some(|parts, value| {
                 parts.src = Some(value.address()?);
                 Ok(())
@@ -44,7 +44,7 @@ fn ends() -> Vec<Column> {
             Text,
             FLOW,
             "address of the other side",
-            |row| of_flow(row, |key| Cell::address(&key.responder)),
+            |row| of_flow(row, |key| row.address(&key.responder)),
             Some(|parts, value| {
                 parts.dst = Some(value.address()?);
                 Ok(())
@@ -99,9 +99,10 @@ fn ends() -> Vec<Column> {
             "community_id",
             Text,
             FLOW,
-            "Community ID v1 with seed 0; null for ARP",
+            "Community ID v1 with seed 0; null for ARP, and where addresses are not written as they are",
             |row| {
-                if row.kind == RowKind::Host {
+                // With pseudonyms it would tell the address to whoever tries all of them.
+                if row.kind == RowKind::Host || !row.names.is_plain() {
                     return Cell::Null;
                 }
                 community_id(&row.key.flow, &row.key.initiator).map_or(Cell::Null, |id| Cell::Text(id.into()))
