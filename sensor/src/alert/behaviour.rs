@@ -17,10 +17,18 @@ pub enum Behaviour {
     SynFlood,
     /// Many UDP packets at one host.
     UdpFlood,
+    /// Many ICMP packets at one host.
+    IcmpFlood,
     /// Answers that nobody asked for, from services known to amplify.
     Amplification,
     /// Repeated connections to a service that asks for a password.
     BruteForce,
+    /// Much more sent out of the local networks than usual.
+    Exfiltration,
+    /// Contacts with a host outside that come by the clock.
+    Beacon,
+    /// A host or service that no longer answers.
+    SilentHost,
     /// Much more traffic than usual.
     VolumeSurge,
     /// Contact with a host never seen before.
@@ -33,14 +41,18 @@ pub enum Behaviour {
 
 impl Behaviour {
     /// All behaviours.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::VerticalScan,
         Self::HorizontalScan,
         Self::ArpScan,
         Self::SynFlood,
         Self::UdpFlood,
+        Self::IcmpFlood,
         Self::Amplification,
         Self::BruteForce,
+        Self::Exfiltration,
+        Self::Beacon,
+        Self::SilentHost,
         Self::VolumeSurge,
         Self::NewPeer,
         Self::NewService,
@@ -55,8 +67,12 @@ impl Behaviour {
             Self::ArpScan => "arp_scan",
             Self::SynFlood => "syn_flood",
             Self::UdpFlood => "udp_flood",
+            Self::IcmpFlood => "icmp_flood",
             Self::Amplification => "amplification",
             Self::BruteForce => "brute_force",
+            Self::Exfiltration => "exfiltration",
+            Self::Beacon => "beacon",
+            Self::SilentHost => "silent_host",
             Self::VolumeSurge => "volume_surge",
             Self::NewPeer => "new_peer",
             Self::NewService => "new_service",
@@ -70,10 +86,14 @@ impl Behaviour {
             Self::VerticalScan | Self::HorizontalScan => Some("T1046"),
             Self::ArpScan => Some("T1018"),
             Self::SynFlood => Some("T1499.001"),
-            Self::UdpFlood => Some("T1498.001"),
+            Self::UdpFlood | Self::IcmpFlood => Some("T1498.001"),
             Self::Amplification => Some("T1498.002"),
             Self::BruteForce => Some("T1110"),
-            Self::VolumeSurge | Self::NewPeer | Self::NewService | Self::Unclassified => None,
+            Self::Exfiltration => Some("T1048"),
+            Self::Beacon => Some("T1071"),
+            Self::SilentHost | Self::VolumeSurge | Self::NewPeer | Self::NewService | Self::Unclassified => {
+                None
+            }
         }
     }
 
@@ -85,12 +105,36 @@ impl Behaviour {
         )
     }
 
+    /// Whether a victim stands in the middle, not an actor.
+    pub const fn is_flood(self) -> bool {
+        matches!(
+            self,
+            Self::SynFlood | Self::UdpFlood | Self::IcmpFlood | Self::Amplification
+        )
+    }
+
+    /// How far an attacker has come who does this: looking for hosts, for services, for a way in, being in.
+    pub(super) const fn stage(self) -> u8 {
+        match self {
+            Self::ArpScan | Self::HorizontalScan => 1,
+            Self::VerticalScan => 2,
+            Self::BruteForce => 3,
+            Self::Beacon => 4,
+            Self::Exfiltration => 5,
+            _ => 0,
+        }
+    }
+
     /// Severity before spread, persistence and rarity are considered.
     const fn base_severity(self) -> Severity {
         match self {
-            Self::SynFlood | Self::UdpFlood | Self::Amplification => Severity::High,
-            Self::VerticalScan | Self::HorizontalScan | Self::ArpScan | Self::BruteForce => Severity::Medium,
-            Self::VolumeSurge | Self::NewService | Self::Unclassified => Severity::Low,
+            Self::SynFlood | Self::UdpFlood | Self::IcmpFlood | Self::Amplification | Self::Exfiltration => {
+                Severity::High
+            }
+            Self::VerticalScan | Self::HorizontalScan | Self::ArpScan | Self::BruteForce | Self::Beacon => {
+                Severity::Medium
+            }
+            Self::SilentHost | Self::VolumeSurge | Self::NewService | Self::Unclassified => Severity::Low,
             Self::NewPeer => Severity::Info,
         }
     }

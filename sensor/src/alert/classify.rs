@@ -3,13 +3,18 @@
 //! sources of a spoofed flood into many findings.
 
 mod around;
+mod floods;
+mod names;
 mod rules;
+mod together;
 
 use crate::features::{HostColumn, RowKind, WindowRows};
 
 use self::around::{Around, Surroundings};
+pub use self::names::name;
 use self::rules::Scene;
-use super::{Behaviour, Reason};
+
+use super::Behaviour;
 
 /// Targets named in a finding at most.
 pub const MAX_TARGETS: usize = 64;
@@ -100,17 +105,24 @@ pub fn classify(rows: &WindowRows, flagged: &[Flagged], usual_high: UsualHigh<'_
     }
     let named = found.list.len();
     weak.sort_by_key(|host| !scene.is_local(&host.host));
-    for host in weak {
+    weak.retain(|host| {
         let around = scene.surroundings.get(&host.host);
-        let part_of = found.list.iter_mut().find(|finding| {
-            if finding.behaviour.is_specific() {
-                involves(finding, host, around, rows)
-            } else {
-                // Two ends of the same unusual exchange are one story, told by the local one.
-                finding.targets.binary_search(&host.host).is_ok()
-            }
-        });
+        let part_of = found
+            .list
+            .iter_mut()
+            .find(|finding| involves(finding, host, around, rows));
+        let absorbed = part_of.is_some();
         if let Some(finding) = part_of {
+            finding.hosts += 1;
+            found.absorbed += 1;
+        }
+        !absorbed
+    });
+    for host in together::around_one(&scene, weak, &mut found) {
+        // Two ends of the same unusual exchange are one story, told by the local one.
+        let part_of = found.list.iter_mut().skip(named);
+        let mut part_of = part_of.filter(|finding| finding.targets.binary_search(&host.host).is_ok());
+        if let Some(finding) = part_of.next() {
             finding.hosts += 1;
             found.absorbed += 1;
         } else if found.list.len() < named + MAX_FINDINGS {
@@ -159,30 +171,6 @@ fn involves(finding: &Finding, host: &Flagged, around: Option<&Around>, rows: &W
                 .into_iter()
                 .any(|side| side.flows > 0 && part(&side.peer.value))
         })
-}
-
-/// Names an unclassified finding by the feature that carries most of its score, and by the direction in which it left
-/// the usual: less traffic than usual is no surge, and a peer better known than usual is not new.
-pub fn name_by_reason(reason: &Reason) -> Behaviour {
-    let (above, below) = (reason.observed > reason.high, reason.observed < reason.low);
-    match reason.feature.as_str() {
-        "new_peers" | "new_peers_10m" | "new_peers_1h" if above => Behaviour::NewPeer,
-        "peer_familiarity" if below => Behaviour::NewPeer,
-        "new_services" | "new_services_10m" | "new_services_1h" if above => Behaviour::NewService,
-        "service_familiarity" if below => Behaviour::NewService,
-        "bytes_out"
-        | "bytes_in"
-        | "bytes_out_1h"
-        | "packets_out"
-        | "packets_in"
-        | "packet_rate"
-        | "initiator_bytes_out"
-            if above =>
-        {
-            Behaviour::VolumeSurge
-        }
-        _ => Behaviour::Unclassified,
-    }
 }
 
 #[cfg(test)]

@@ -108,6 +108,8 @@ pub struct Subject<'a> {
     pub service: (u8, u16),
     /// Targets, ports, sources or connections, as the behaviour counts them.
     pub count: u64,
+    /// Bytes of the subject in the window.
+    pub bytes: u64,
     /// Length of the window in seconds.
     pub window_s: f64,
 }
@@ -145,6 +147,7 @@ pub fn summary(subject: &Subject<'_>, reasons: &[Reason], names: &AddressNames) 
         Behaviour::UdpFlood => {
             format!("{actor} was sent {count} packets to {service} in {span} s from {from}")
         }
+        Behaviour::IcmpFlood => format!("{actor} was sent {count} ICMP packets in {span} s from {from}"),
         Behaviour::Amplification => {
             format!(
                 "{actor} was sent {count} packets it had not asked for from {service} in {span} s, from {from}"
@@ -153,9 +156,22 @@ pub fn summary(subject: &Subject<'_>, reasons: &[Reason], names: &AddressNames) 
         Behaviour::BruteForce => {
             format!("{actor} opened {count} connections to {service} of {target} in {span} s")
         }
+        Behaviour::Exfiltration => {
+            let bytes = number(subject.bytes as f32);
+            format!(
+                "{actor} sends far more than usual out of the network, to {service} of {target} ({bytes} bytes of traffic in {span} s): {why}"
+            )
+        }
+        Behaviour::Beacon => format!("{actor} contacts {service} of {target} as if by the clock: {why}"),
+        Behaviour::SilentHost => {
+            format!("{actor} no longer serves what it is known to serve ({service}): {why}")
+        }
         Behaviour::VolumeSurge => format!("{actor} moves much more traffic than usual: {why}"),
         Behaviour::NewPeer => format!("{actor} talks to hosts it had no contact with before: {why}"),
         Behaviour::NewService => format!("{actor} uses a service it had not used before: {why}"),
+        Behaviour::Unclassified if subject.actor.is_none() => {
+            format!("{count} hosts behave unlike their normal towards {actor}: {why}")
+        }
         Behaviour::Unclassified => format!("{actor} behaves unlike its normal: {why}"),
     }
 }
@@ -191,6 +207,7 @@ mod tests {
             target: Some(&victim),
             service: (6, 80),
             count: 3000,
+            bytes: 180_000,
             window_s: 2.0,
         };
         let text = summary(&subject, &[], &AddressNames::plain());

@@ -2,6 +2,8 @@
 //! severe, closed after a silence. The table of open incidents is bounded; what does not fit is counted. It must never
 //! send two notifications for one story.
 
+mod stages;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha1::{Digest, Sha1};
@@ -164,11 +166,15 @@ impl Incidents {
             }
             return (disposition, Some((incident.id.clone(), incident.severity)));
         }
+        if let Some(earlier) = self.earlier_stage(&seen) {
+            return self.next_stage(earlier, seen, now_ns, model, alerts);
+        }
         if !seen.behaviour.is_specific()
-            && let Some(incident) = self.related(&seen.subject)
+            && let Some(incident) = self.related(&seen)
         {
             incident.alive_ns = now_ns;
             incident.told.rows += seen.rows;
+            incident.remember(&[seen.subject], &seen.community_ids, seen.service);
             return (
                 Disposition::Grouped,
                 Some((incident.id.clone(), incident.severity)),
@@ -202,12 +208,20 @@ impl Incidents {
         });
     }
 
-    /// An open specific incident of which this host is the actor, the victim or a remembered target.
-    fn related(&mut self, host: &[u8; 16]) -> Option<&mut Incident> {
+    /// An open specific incident of which this host is the actor, the victim or a remembered target, or whose actor or
+    /// victim is the one host that this is about: an answer to a scan is part of it.
+    fn related(&mut self, seen: &Sighting) -> Option<&mut Incident> {
+        let host = &seen.subject;
+        let about = match seen.targets.as_slice() {
+            [only] if seen.target_count <= 1 => Some(*only),
+            _ => None,
+        };
         self.open.values_mut().find(|incident| {
             let told = &incident.told;
-            told.behaviour.is_specific()
-                && (told.subject == *host || told.actor == Some(*host) || incident.targets.contains(host))
+            let central = |address: &[u8; 16]| told.subject == *address || told.actor == Some(*address);
+            // Without a name of its own it may be the other end of what was told before.
+            about.is_some_and(|about| central(&about))
+                || told.behaviour.is_specific() && (central(host) || incident.targets.contains(host))
         })
     }
 

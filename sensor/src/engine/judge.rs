@@ -4,7 +4,7 @@
 use hashbrown::HashMap;
 
 use crate::alert::behaviour::Behaviour;
-use crate::alert::classify::{Finding, Flagged, classify, name_by_reason};
+use crate::alert::classify::{Finding, Flagged, classify, name};
 use crate::alert::community_id::community_id;
 use crate::alert::explain::{Subject, reasons, summary};
 use crate::alert::incident::{Disposition, Incidents, Sighting};
@@ -197,10 +197,8 @@ impl Bench<'_> {
             .unwrap_or_default();
         let reasons = reasons(strongest.kind, &parts);
         let mut behaviour = finding.behaviour;
-        if behaviour == Behaviour::Unclassified
-            && let Some(reason) = reasons.first()
-        {
-            behaviour = name_by_reason(reason);
+        if behaviour == Behaviour::Unclassified {
+            behaviour = name(rows, &finding, &reasons);
         }
         let subject = Subject {
             behaviour,
@@ -210,6 +208,7 @@ impl Bench<'_> {
             target: finding.targets.first(),
             service: finding.service,
             count: finding.count,
+            bytes: finding.bytes,
             window_s,
         };
         let flow_keys = || finding.flows.iter().filter_map(|row| rows.flow.keys.get(*row));

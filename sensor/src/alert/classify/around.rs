@@ -66,6 +66,12 @@ pub(super) struct Side {
     pub(super) udp_packets: u64,
     /// Who sent most of those, by packets.
     pub(super) udp_sender: Majority<[u8; 16]>,
+    /// Packets that initiators sent in ICMP flows, and who sent most of them.
+    pub(super) icmp_packets: u64,
+    pub(super) icmp_sender: Majority<[u8; 16]>,
+    /// Bytes that initiators sent out of the local networks and got back, and to whom most of them went.
+    pub(super) outside_bytes: [u64; 2],
+    pub(super) outside_peer: Majority<[u8; 16]>,
     /// The first peers in flow order, a bounded set.
     pub(super) targets: BTreeSet<[u8; 16]>,
     /// The first flow rows.
@@ -145,6 +151,7 @@ impl Surroundings {
             let sent = at(FlowColumn::PacketsOut);
             let half_open = key.proto == 6 && at(FlowColumn::SynPackets) >= 1.0 && sent <= 2.0;
             let service = (key.proto, key.service_port);
+            let (datagrams, pings, outside) = (datagrams(key, row), pings(key, row), outside_bytes(row));
             let mut add = |host: &[u8; 16], peer: [u8; 16], inbound: bool| {
                 let Some(around) = self.hosts.get_mut(host) else {
                     return;
@@ -161,9 +168,13 @@ impl Surroundings {
                 side.service.vote(service);
                 side.peer_port.vote(key.initiator_port);
                 side.half_open += u64::from(half_open);
-                let datagrams = datagrams(key, row);
                 side.udp_packets += datagrams;
                 side.udp_sender.vote_with(peer, datagrams);
+                side.icmp_packets += pings;
+                side.icmp_sender.vote_with(peer, pings);
+                side.outside_bytes[0] += outside[0];
+                side.outside_bytes[1] += outside[1];
+                side.outside_peer.vote_with(peer, outside[0]);
                 if side.targets.len() < MAX_TARGETS {
                     side.targets.insert(peer);
                 }
@@ -178,7 +189,8 @@ impl Surroundings {
 
     fn second_pass(&mut self, flow: &Rows) {
         for (index, key) in flow.keys.iter().enumerate() {
-            let datagrams = datagrams(key, flow.row(index));
+            let row = flow.row(index);
+            let (datagrams, pings, outside) = (datagrams(key, row), pings(key, row), outside_bytes(row));
             let mut count = |host: &[u8; 16], peer: [u8; 16], inbound: bool| {
                 let Some(around) = self.hosts.get_mut(host) else {
                     return;
@@ -190,6 +202,8 @@ impl Surroundings {
                 };
                 side.peer.count(peer);
                 side.udp_sender.count_with(peer, datagrams);
+                side.icmp_sender.count_with(peer, pings);
+                side.outside_peer.count_with(peer, outside[0]);
                 side.service.count((key.proto, key.service_port));
                 side.peer_port.count(key.initiator_port);
             };
@@ -204,4 +218,24 @@ fn datagrams(key: &RowKey, row: &[f32]) -> u64 {
     let sent = row.get(FlowColumn::PacketsOut as usize).copied().unwrap_or(0.0);
     // NaN becomes 0.
     if key.proto == 17 { sent as u64 } else { 0 }
+}
+
+/// Packets that the initiator sent, in ICMP flows.
+fn pings(key: &RowKey, row: &[f32]) -> u64 {
+    let sent = row.get(FlowColumn::PacketsOut as usize).copied().unwrap_or(0.0);
+    if matches!(key.proto, 1 | 58) {
+        sent as u64
+    } else {
+        0
+    }
+}
+
+/// Bytes that the initiator sent and got back, of flows that leave the local networks.
+fn outside_bytes(row: &[f32]) -> [u64; 2] {
+    let at = |column: FlowColumn| row.get(column as usize).copied().unwrap_or(0.0);
+    if at(FlowColumn::ToOutside) > 0.5 {
+        [at(FlowColumn::BytesOut) as u64, at(FlowColumn::BytesIn) as u64]
+    } else {
+        [0, 0]
+    }
 }

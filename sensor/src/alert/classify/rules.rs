@@ -8,24 +8,23 @@ use super::{Behaviour, Finding, Flagged, UsualHigh};
 
 /// A scan touches at least this many ports or hosts in a window.
 const SCAN_SPREAD: u64 = 15;
-/// A SYN flood leaves at least this many connections half open in a window.
-const FLOOD_ATTEMPTS: u64 = 50;
-/// A UDP flood sends at least this many packets in a window.
-const FLOOD_PACKETS: u64 = 1000;
 /// Guessing passwords takes at least this many connections to one service in a window.
 const BRUTE_ATTEMPTS: u64 = 10;
+/// On a service that is not known to ask for one: at least this many. Browsers open as many to a web server.
+const BRUTE_ATTEMPTS_ANYWHERE: u64 = 20;
+const WEB_PORTS: [u16; 4] = [80, 443, 8080, 8443];
+/// An upload is worth a word from here on, in bytes of a window, and if that many times as much goes out as comes back.
+const UPLOAD_BYTES: u64 = 1_000_000;
+const UPLOAD_SHARE: u64 = 4;
 /// And in all cases at least this many times the usual upper end.
 const OVER_USUAL: f32 = 2.0;
 /// Services that ask for a password: FTP, SSH, Telnet, SMTP, POP3, IMAP, LDAP, SMB, databases, RDP, VNC, `WinRM`.
-const LOGIN_PORTS: [u16; 20] = [
+pub(super) const LOGIN_PORTS: [u16; 20] = [
     21, 22, 23, 25, 110, 143, 389, 445, 465, 587, 993, 995, 1433, 2222, 3306, 3389, 5432, 5900, 5985, 6379,
 ];
-/// UDP services known to amplify (CISA alert TA14-017A): chargen, DNS, TFTP, portmap, NTP, `NetBIOS`, SNMP, CLDAP, RIP,
-/// SSDP, WS-Discovery, `CoAP`, memcached.
-const AMPLIFIER_PORTS: [u16; 13] = [19, 53, 69, 111, 123, 137, 161, 389, 520, 1900, 3702, 5683, 11211];
 /// Protocols whose answers are flows of their own.
-const ICMP: u8 = 1;
-const ICMP_V6: u8 = 58;
+pub(super) const ICMP: u8 = 1;
+pub(super) const ICMP_V6: u8 = 58;
 
 /// A window with what surrounds its flagged hosts.
 pub(super) struct Scene<'a> {
@@ -61,7 +60,7 @@ impl Scene<'_> {
             .is_some_and(|key| key.family == Family::Local)
     }
 
-    fn unusual(&self, count: u64, column: HostColumn) -> bool {
+    pub(super) fn unusual(&self, count: u64, column: HostColumn) -> bool {
         count as f32 > OVER_USUAL * (self.usual_high)(column)
     }
 
@@ -71,70 +70,41 @@ impl Scene<'_> {
         let around = self.surroundings.get(&flagged.host)?;
         self.flood(flagged, &flagged.host, &facts, around)
             .or_else(|| self.outbound(flagged, &flagged.host, &facts))
+            .or_else(|| self.upload(flagged, &facts, around))
             .or_else(|| self.done_by_peer(flagged, around))
     }
 
-    /// Floods at `victim`.
-    fn flood(
-        &self,
-        flagged: &Flagged,
-        victim: &[u8; 16],
-        facts: &HostFacts,
-        around: &Around,
-    ) -> Option<Finding> {
-        let inbound = &around.inbound;
-        let over = |proto: u8| {
-            if facts.overflow_proto == proto {
-                facts.overflow_packets
-            } else {
-                0
+    /// Much more sent to one host outside than this host sends at other times.
+    fn upload(&self, flagged: &Flagged, facts: &HostFacts, around: &Around) -> Option<Finding> {
+        let side = &around.outbound;
+        let [sent, back] = side.outside_bytes;
+        let peer = side.outside_peer;
+        let leaves = peer.count >= UPLOAD_BYTES
+            && 2 * peer.count > sent
+            && sent >= UPLOAD_SHARE * back
+            && self.unusual(sent, HostColumn::BytesOut);
+        leaves.then(|| {
+            let to_peer = |row: &&usize| {
+                let key = self.rows.flow.keys.get(**row);
+                key.is_some_and(|key| key.responder == peer.value)
+            };
+            let flows: Vec<usize> = side.sample.iter().filter(to_peer).copied().collect();
+            let key = flows.first().and_then(|row| self.rows.flow.keys.get(*row));
+            Finding {
+                behaviour: Behaviour::Exfiltration,
+                subject: flagged.host,
+                actor: Some(flagged.host),
+                sources: 0,
+                targets: vec![peer.value],
+                target_count: 1,
+                service: key.map_or((0, 0), |key| (key.proto, key.service_port)),
+                count: peer.count,
+                packets: facts.packets_out + facts.packets_in,
+                bytes: facts.bytes_out + facts.bytes_in,
+                strongest: *flagged,
+                hosts: 1,
+                flows,
             }
-        };
-        let sources = facts.sources.max(inbound.peers_at_least()) + facts.overflow_sources;
-        let half_open = inbound.half_open + over(6);
-        let concentrated = 2 * inbound.service.count + over(6) >= inbound.flows || sources >= 100;
-        let syn = half_open >= FLOOD_ATTEMPTS
-            && 2 * half_open >= inbound.flows
-            && concentrated
-            && self.unusual(half_open, HostColumn::FlowsAccepted);
-        let datagrams = inbound.udp_packets + over(17);
-        let udp = datagrams >= FLOOD_PACKETS && self.unusual(datagrams, HostColumn::PacketsIn);
-        let overflowed = facts.overflow_packets > inbound.packets;
-        let service = if overflowed {
-            (facts.overflow_proto, facts.overflow_port)
-        } else {
-            inbound.service.value
-        };
-        let (behaviour, count, service) = if syn {
-            (Behaviour::SynFlood, half_open, service)
-        } else if udp && inbound.peer_port.count > 0 && AMPLIFIER_PORTS.contains(&inbound.peer_port.value) {
-            (Behaviour::Amplification, datagrams, (17, inbound.peer_port.value))
-        } else if udp {
-            (Behaviour::UdpFlood, datagrams, service)
-        } else {
-            return None;
-        };
-        // A source that sent most of it is named; otherwise they are many, and as likely forged as not.
-        let (sender, all) = if behaviour == Behaviour::SynFlood {
-            (&inbound.peer, inbound.flows + facts.overflow_packets)
-        } else {
-            (&inbound.udp_sender, datagrams)
-        };
-        let actor = (2 * sender.count > all).then_some(sender.value);
-        Some(Finding {
-            behaviour,
-            subject: *victim,
-            actor,
-            sources,
-            targets: vec![*victim],
-            target_count: 1,
-            service,
-            count,
-            packets: facts.packets_in.max(inbound.packets),
-            bytes: facts.bytes_in.max(inbound.bytes),
-            strongest: *flagged,
-            hosts: 1,
-            flows: inbound.sample.clone(),
         })
     }
 
@@ -152,9 +122,16 @@ impl Scene<'_> {
             && self.unusual(facts.top_port_peers, HostColumn::PeersOnTopService)
             && (5 * failed >= facts.flows_opened || 2 * facts.new_peers >= facts.top_port_peers);
         let arp = facts.arp_targets >= SCAN_SPREAD && self.unusual(facts.arp_targets, HostColumn::ArpTargets);
-        let brute = facts.top_target_flows >= BRUTE_ATTEMPTS
+        let guesses = if LOGIN_PORTS.contains(&facts.top_target_port) {
+            BRUTE_ATTEMPTS
+        } else {
+            BRUTE_ATTEMPTS_ANYWHERE
+        };
+        let brute = facts.top_target_flows >= guesses
             && facts.top_target_proto == 6
-            && LOGIN_PORTS.contains(&facts.top_target_port)
+            && !WEB_PORTS.contains(&facts.top_target_port)
+            // What nobody answers guesses nothing.
+            && 2 * facts.unanswered < facts.flows_opened
             && self.unusual(facts.top_target_flows, HostColumn::AttemptsOnTopTarget);
         let top_target = (facts.top_target_proto, facts.top_target_port);
         let (behaviour, target, target_count, service, count) =

@@ -3,7 +3,11 @@
 use bytemuck::Zeroable;
 use sensor_common::flow::FlowKey;
 
+mod stories;
+
+use super::names::by_reason;
 use super::*;
+use crate::alert::Reason;
 use crate::features::{Family, FlowColumn, HostFacts, RowKey, Rows};
 
 fn host(last: u8) -> [u8; 16] {
@@ -363,7 +367,7 @@ fn less_traffic_than_usual_is_no_surge_and_only_novelty_is_new() {
     ];
     for (feature, observed, expected) in cases {
         assert_eq!(
-            name_by_reason(&reason(feature, observed)),
+            by_reason(&reason(feature, observed)),
             expected,
             "{feature} {observed}"
         );

@@ -1,5 +1,7 @@
 //! Incidents over many windows.
 
+mod stages;
+
 use super::*;
 
 const SECOND: i64 = 1_000_000_000;

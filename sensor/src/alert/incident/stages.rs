@@ -1,0 +1,67 @@
+//! An incident that gets another name while it is open. It must never join what was done to a host with what the host did.
+
+use super::{Alert, Behaviour, Disposition, Incidents, Severity, Sighting, State};
+
+impl Incidents {
+    /// The open incident that this one carries on: one about the same host that had no name yet, or an earlier stage of the
+    /// same actor: somebody who scans and then guesses passwords is one story. What is done *to* a host by nobody in
+    /// particular is not.
+    pub(super) fn earlier_stage(&self, seen: &Sighting) -> Option<([u8; 16], Behaviour)> {
+        let acts = |behaviour: Behaviour| behaviour.is_specific() && !behaviour.is_flood();
+        if !seen.behaviour.is_specific() {
+            return None;
+        }
+        let of_subject = self
+            .open
+            .range((seen.subject, Behaviour::VerticalScan)..=(seen.subject, Behaviour::Unclassified));
+        let mut stages = of_subject.filter(|((_, behaviour), incident)| {
+            !behaviour.is_specific()
+                || acts(*behaviour)
+                    && acts(seen.behaviour)
+                    && seen.actor == Some(seen.subject)
+                    && incident.told.actor == seen.actor
+        });
+        stages.next().map(|(key, _)| *key)
+    }
+
+    /// Carries on the incident `earlier`. It takes the name of the graver stage, and is told again when its name changes.
+    pub(super) fn next_stage(
+        &mut self,
+        earlier: ([u8; 16], Behaviour),
+        seen: Sighting,
+        now_ns: i64,
+        model: &str,
+        alerts: &mut Vec<Alert>,
+    ) -> (Disposition, Option<(String, Severity)>) {
+        let Some(mut incident) = self.open.remove(&earlier) else {
+            return (Disposition::Refused, None);
+        };
+        let (behaviour, actor) = (seen.behaviour, seen.actor);
+        let renamed =
+            !incident.told.behaviour.is_specific() || behaviour.stage() > incident.told.behaviour.stage();
+        let before = incident.told.behaviour;
+        let (summary, reasons) = (seen.summary.clone(), seen.reasons.clone());
+        if renamed {
+            // Before it is added: severity is judged by the new name.
+            (incident.told.behaviour, incident.told.actor) = (behaviour, actor);
+        }
+        let mut disposition = incident.add(seen, now_ns, &self.settings);
+        if renamed {
+            incident.told.summary = if before.is_specific() {
+                format!("{summary} (after a {})", before.label().replace('_', " "))
+            } else {
+                summary
+            };
+            incident.told.reasons = reasons;
+            disposition = Disposition::Escalated;
+        }
+        if disposition != Disposition::Quiet {
+            incident.sent_ns = now_ns;
+            alerts.push(incident.alert(State::Update, now_ns, model, &self.sensor, &self.settings.names));
+        }
+        let about = (incident.id.clone(), incident.severity);
+        self.open
+            .insert((incident.told.subject, incident.told.behaviour), incident);
+        (disposition, Some(about))
+    }
+}

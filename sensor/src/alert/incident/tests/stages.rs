@@ -1,0 +1,84 @@
+//! One story that changes its name.
+
+use super::*;
+
+#[test]
+fn a_scan_that_becomes_a_brute_force_is_one_incident_and_is_told_again() {
+    let (mut table, mut alerts) = (incidents(), Vec::new());
+    table.observe(sighting(1, Behaviour::HorizontalScan), 0, "m", &mut alerts);
+    let (disposition, _) = table.observe(sighting(1, Behaviour::BruteForce), 20 * SECOND, "m", &mut alerts);
+    assert_eq!(disposition, Disposition::Escalated);
+    assert_eq!(alerts.len(), 2);
+    assert_eq!(alerts[0].id, alerts[1].id);
+    assert_eq!(alerts[1].behaviour, Behaviour::BruteForce);
+    assert!(
+        alerts[1].summary.ends_with("(after a horizontal scan)"),
+        "{}",
+        alerts[1].summary
+    );
+    // Going back to an earlier stage is no news.
+    let (disposition, _) = table.observe(
+        sighting(1, Behaviour::HorizontalScan),
+        30 * SECOND,
+        "m",
+        &mut alerts,
+    );
+    assert_eq!(disposition, Disposition::Quiet);
+    assert_eq!(alerts.len(), 2);
+    table.close_idle(400 * SECOND, "m", &mut alerts);
+    assert_eq!((alerts.len(), alerts[2].behaviour), (3, Behaviour::BruteForce));
+}
+
+#[test]
+fn what_had_no_name_takes_the_one_that_is_found_later() {
+    let (mut table, mut alerts) = (incidents(), Vec::new());
+    table.observe(sighting(1, Behaviour::Unclassified), 0, "m", &mut alerts);
+    let mut flood = sighting(1, Behaviour::UdpFlood);
+    flood.actor = None;
+    table.observe(flood, 10 * SECOND, "m", &mut alerts);
+    assert_eq!(alerts.len(), 2);
+    assert_eq!(alerts[0].id, alerts[1].id);
+    assert_eq!(
+        (alerts[1].behaviour, alerts[1].actor.as_str()),
+        (Behaviour::UdpFlood, "")
+    );
+    assert!(alerts[1].severity >= Severity::High);
+}
+
+#[test]
+fn a_victim_that_scans_has_two_incidents() {
+    let (mut table, mut alerts) = (incidents(), Vec::new());
+    let mut flood = sighting(1, Behaviour::SynFlood);
+    flood.actor = None;
+    table.observe(flood, 0, "m", &mut alerts);
+    table.observe(
+        sighting(1, Behaviour::VerticalScan),
+        10 * SECOND,
+        "m",
+        &mut alerts,
+    );
+    let ids: BTreeSet<_> = alerts.iter().map(|alert| alert.id.clone()).collect();
+    assert_eq!(ids.len(), 2);
+}
+
+#[test]
+fn the_other_end_of_what_was_told_before_joins_it() {
+    let (mut table, mut alerts) = (incidents(), Vec::new());
+    table.observe(sighting(200, Behaviour::Unclassified), 0, "m", &mut alerts);
+    // Host 2 is unusual towards host 200 alone.
+    let (disposition, about) = table.observe(
+        sighting(2, Behaviour::Unclassified),
+        10 * SECOND,
+        "m",
+        &mut alerts,
+    );
+    assert_eq!(disposition, Disposition::Grouped);
+    assert_eq!(about.map(|(id, _)| id), Some(alerts[0].id.clone()));
+    table.close_idle(10_000 * SECOND, "m", &mut alerts);
+    let closed = alerts.last().expect("it was closed");
+    assert!(
+        closed.targets.contains(&"10.0.0.2".to_owned()),
+        "{:?}",
+        closed.targets
+    );
+}
