@@ -26,7 +26,7 @@ use crate::{
     model,
     privacy::AddressNames,
     probe::{AttachMode, Probe, ProbeSettings, follow},
-    sink::{Journal, Target},
+    sink::{Journal, Rotation, Target},
     window::{WindowBuilder, WindowSettings},
 };
 
@@ -182,7 +182,11 @@ fn prepare(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Ground, Failur
         Some(http::Token::load(&store.token_path())?)
     };
     let target = settings.alerts_path().map_or(Target::Stdout, Target::File);
-    let journal = Journal::start(target, JOURNAL_QUEUE, Arc::clone(metrics))?;
+    let rotation = Rotation {
+        max_bytes: settings.alerts_max_bytes,
+        keep: settings.alerts_keep,
+    };
+    let journal = Journal::start(target, rotation, JOURNAL_QUEUE, Arc::clone(metrics))?;
     let model = match &settings.model {
         Some(directory) => Some(model::files::load(directory)?),
         None => store

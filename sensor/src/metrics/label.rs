@@ -71,6 +71,16 @@ label_values! {
     SinkName {
         /// The JSON-lines journal.
         Journal = "journal",
+        /// The file of EVE records.
+        Eve = "eve",
+        /// The file of OCSF findings.
+        Ocsf = "ocsf",
+        /// Syslog.
+        Syslog = "syslog",
+        /// HTTP POST.
+        Webhook = "webhook",
+        /// Prometheus Alertmanager.
+        Alertmanager = "alertmanager",
     }
 }
 
@@ -81,6 +91,10 @@ label_values! {
         QueueFull = "queue_full",
         /// The sensor ended before the output recovered.
         Shutdown = "shutdown",
+        /// The receiver will never take it.
+        Refused = "refused",
+        /// Retention took it from the database before it could be sent.
+        Expired = "expired",
     }
 }
 
