@@ -100,6 +100,10 @@ pub struct Settings {
     pub seed: Option<u64>,
     /// Where incidents go.
     pub alerts: Alerts,
+    /// Stored updates of incidents older than this are removed.
+    pub incidents_retention: Duration,
+    /// While the incident database holds more, its oldest updates are removed.
+    pub incidents_size: u64,
     /// Filter of log lines, in the syntax of `tracing_subscriber::EnvFilter`.
     pub log_level: String,
     /// Form of log lines.
@@ -139,6 +143,8 @@ impl Settings {
             detector: DetectorKind::default(),
             seed: None,
             alerts: Alerts::default(),
+            incidents_retention: Duration::ZERO,
+            incidents_size: 0,
             log_level: String::new(),
             log_format: LogFormat::default(),
             local_networks: Vec::new(),

@@ -2,9 +2,9 @@
 //! It must never end without a last drain, nor leave a program attached behind.
 //!
 //! Threads: *drain* reads the kernel tables and closes windows; *score* turns windows into incidents; *train* learns
-//! (while there is something to learn); *sink* writes the journal; the main thread runs the HTTP listener, signals and
-//! the watch over interfaces. A slow stage never holds up the one before it: queues are bounded, what does not fit is
-//! counted.
+//! (while there is something to learn); *sink* writes the journal and *store* the incident database; the main thread runs
+//! the HTTP listener, signals and the watch over interfaces. A slow stage never holds up the one before it: queues are
+//! bounded, what does not fit is counted.
 
 use std::{
     sync::{
@@ -21,7 +21,7 @@ use arc_swap::ArcSwap;
 use crate::{
     cli::{Failure, Loader, exit, log::Filter},
     config::{Attach, Settings},
-    http,
+    http, incidents,
     metrics::{Metrics, label::SinkName},
     model,
     probe::{AttachMode, Probe, ProbeSettings, follow},
@@ -39,6 +39,7 @@ mod route;
 mod score;
 mod store;
 mod supervise;
+mod tell;
 mod train;
 
 pub use route::default_interfaces;
@@ -48,13 +49,16 @@ use board::Board;
 use capture::Capture;
 use drain::DrainStage;
 use score::ScoreStage;
+use tell::Teller;
 
 /// Windows between the drain and the score thread.
 const WINDOW_QUEUE: usize = 2;
 /// Events between the score thread and the journal.
 const JOURNAL_QUEUE: usize = 10_000;
-/// How long the end waits for the journal.
-const JOURNAL_GRACE: Duration = Duration::from_millis(300);
+/// Updates between the score thread and the incident database.
+const STORE_QUEUE: usize = 4096;
+/// How long the end waits for the journal, and then for the incident database.
+const GRACE: Duration = Duration::from_millis(300);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -72,6 +76,8 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         listener,
         token,
         journal,
+        incidents,
+        leftovers,
         model,
     } = prepare(&settings, &metrics)?;
     let seed = settings.seed.map_or_else(random_seed, Ok)?;
@@ -106,6 +112,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         Arc::clone(&capture),
         Arc::clone(&settings),
         Arc::clone(&failing),
+        incidents.place(),
     ));
     let (windows_in, windows_out) = mpsc::sync_channel(WINDOW_QUEUE);
     let drain = DrainStage {
@@ -117,6 +124,13 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         stop: Arc::clone(&stop),
         failing,
     };
+    let teller = Teller::new(
+        journal.sender(),
+        incidents.sender(),
+        incidents.rules(),
+        Arc::clone(&metrics),
+    );
+    teller.close(&leftovers);
     let score = ScoreStage::new(
         seed,
         model,
@@ -127,7 +141,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
             board: Arc::clone(&board),
             capture: Arc::clone(&capture),
             store,
-            journal: journal.sender(),
+            teller,
         },
     );
     let drain = spawn("drain", move || drain.run())?;
@@ -137,6 +151,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         view: Arc::clone(&board) as _,
         metrics: Arc::clone(&metrics),
         token,
+        incidents: http::Desk::new(incidents.place()),
     };
     let reload = reload::Reload {
         loader,
@@ -153,7 +168,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
 
     stop.store(true, Ordering::Release);
     drain.thread().unpark();
-    end([drain, score], journal, &capture);
+    end([drain, score], journal, incidents, &capture);
     outcome
 }
 
@@ -163,6 +178,8 @@ struct Ground {
     listener: std::net::TcpListener,
     token: Option<http::Token>,
     journal: Journal,
+    incidents: incidents::Writer,
+    leftovers: Vec<incidents::restart::Leftover>,
     model: Option<model::Model>,
 }
 
@@ -177,6 +194,19 @@ fn prepare(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Ground, Failur
     };
     let target = settings.alerts_path().map_or(Target::Stdout, Target::File);
     let journal = Journal::start(target, JOURNAL_QUEUE, Arc::clone(metrics))?;
+    let database = incidents::open(&settings.state_dir.join(incidents::FILE))?;
+    let leftovers = incidents::restart::leftovers(&database, clock::unix_ns()).unwrap_or_else(|cause| {
+        tracing::error!("{cause}");
+        Vec::new()
+    });
+    let bounds = incidents::WriterSettings {
+        capacity: STORE_QUEUE,
+        retention: incidents::Retention {
+            age_ns: i64::try_from(settings.incidents_retention.as_nanos()).unwrap_or(i64::MAX),
+            max_bytes: settings.incidents_size,
+        },
+    };
+    let incidents = incidents::Writer::start(database, bounds, Arc::clone(metrics))?;
     let model = match &settings.model {
         Some(directory) => Some(model::files::load(directory)?),
         None => store
@@ -192,19 +222,22 @@ fn prepare(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Ground, Failur
         listener,
         token,
         journal,
+        incidents,
+        leftovers,
         model,
     })
 }
 
-/// Ends in the order of the data: last drain and window, its scores, the journal; then the links.
-fn end(stages: [JoinHandle<()>; 2], journal: Journal, capture: &Capture) {
+/// Ends in the order of the data: last drain and window, its scores, the journal and the store; then the links.
+fn end(stages: [JoinHandle<()>; 2], journal: Journal, incidents: incidents::Writer, capture: &Capture) {
     for stage in stages {
         let name = stage.thread().name().unwrap_or_default().to_owned();
         if stage.join().is_err() {
             tracing::error!(stage = name, "this stage panicked; please report the lines above");
         }
     }
-    journal.close(JOURNAL_GRACE);
+    journal.close(GRACE);
+    incidents.close(GRACE);
     capture.detach_all();
     tracing::info!("ended");
 }
@@ -309,8 +342,7 @@ fn describe_build(metrics: &Metrics) {
         .kernel_info
         .with_label_values(&[release.as_str(), btf])
         .set(1.0);
-    metrics
-        .sink_queue_length
-        .with_label_values(&[SinkName::Journal.as_str()])
-        .set(0.0);
+    for name in SinkName::VALUES {
+        metrics.sink_queue_length.with_label_values(&[name]).set(0.0);
+    }
 }

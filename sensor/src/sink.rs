@@ -21,7 +21,7 @@ use crate::{
 mod output;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-mod tests;
+pub(crate) mod tests;
 
 use output::Output;
 

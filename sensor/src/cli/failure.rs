@@ -5,6 +5,7 @@ use crate::{
     config,
     flows::FlowsError,
     http::HttpError,
+    incidents,
     labels::LabelError,
     metrics::MetricsError,
     model::ModelError,
@@ -77,6 +78,18 @@ impl From<FlowsError> for Failure {
 impl From<LabelError> for Failure {
     fn from(cause: LabelError) -> Self {
         Self::new(exit::INPUT, cause.to_string())
+    }
+}
+
+impl From<incidents::StoreError> for Failure {
+    fn from(cause: incidents::StoreError) -> Self {
+        use incidents::StoreError::{Refused, Sqlite, Unknown};
+        let code = match cause {
+            Unknown { .. } | Refused { .. } => exit::USAGE,
+            Sqlite { .. } => exit::FAILED,
+            _ => exit::INPUT,
+        };
+        Self::new(code, cause.to_string())
     }
 }
 

@@ -335,6 +335,32 @@ pub const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "incidents_retention",
+        env: "SENSOR_INCIDENTS_RETENTION",
+        default: "\"365d\"",
+        values: "1h to 3650d",
+        help: "How long incidents, their updates and what was said about them are stored.",
+        reloads: false,
+        set: |s, v| {
+            v.duration(60 * 60 * SECOND, 3650 * DAY)
+                .map(|time| s.incidents_retention = time)
+        },
+        get: |s| quoted(format_duration(s.incidents_retention)),
+    },
+    Key {
+        name: "incidents_size",
+        env: "SENSOR_INCIDENTS_SIZE",
+        default: "\"512MiB\"",
+        values: "1MiB to 64GiB",
+        help: "While the incident database holds more, its oldest updates are removed.",
+        reloads: false,
+        set: |s, v| {
+            v.bytes(MIB, 64 * 1024 * MIB)
+                .map(|bytes| s.incidents_size = bytes)
+        },
+        get: |s| quoted(format_bytes(s.incidents_size)),
+    },
+    Key {
         name: "local_networks",
         env: "SENSOR_LOCAL_NETWORKS",
         default: "[\"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"169.254.0.0/16\", \"fc00::/7\", \"fe80::/10\"]",
