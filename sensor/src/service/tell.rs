@@ -16,10 +16,10 @@ use crate::{
 /// Tells updates to the journal and the store.
 #[derive(Debug)]
 pub(super) struct Teller {
-    pub(super) journal: sink::Sender,
-    pub(super) store: incidents::Sender,
-    pub(super) rules: Rules,
-    pub(super) metrics: Arc<Metrics>,
+    journal: sink::Sender,
+    store: incidents::Sender,
+    rules: Rules,
+    metrics: Arc<Metrics>,
     suppressor: Suppressor,
 }
 
@@ -105,5 +105,79 @@ impl Teller {
                 alert.summary
             ),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        alert::{
+            Severity,
+            suppress::{Rule, Scope},
+        },
+        incidents::{FILE, Retention, Writer, WriterSettings, restart, tests::alert},
+        sink::{Journal, Target},
+    };
+
+    #[test]
+    fn what_a_rule_hides_is_stored_and_counted_but_not_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let lines = dir.path().join("alerts.jsonl");
+        let journal = Journal::start(Target::File(lines.clone()), 100, Arc::clone(&metrics)).unwrap();
+        let bounds = WriterSettings {
+            capacity: 100,
+            retention: Retention {
+                age_ns: i64::MAX,
+                max_bytes: u64::MAX,
+            },
+        };
+        let database = incidents::open(&dir.path().join(FILE)).unwrap();
+        let store = Writer::start(database, bounds, Arc::clone(&metrics)).unwrap();
+        let rules = Rules::default();
+        rules.store(Arc::new(vec![Rule {
+            id: 5,
+            scope: Scope {
+                service: Some("tcp/22".to_owned()),
+                ..Scope::default()
+            },
+            expires_ns: i64::MAX,
+        }]));
+        let mut teller = Teller::new(journal.sender(), store.sender(), rules, Arc::clone(&metrics));
+        teller.tell(alert("hidden", State::Open, 0));
+        let mut other = alert("told", State::Open, 1);
+        other.services = vec!["udp/53".to_owned()];
+        teller.tell(other);
+        let mut risen = alert("hidden", State::Update, 2);
+        risen.severity = Severity::High;
+        teller.tell(risen);
+        journal.close(Duration::from_mins(1));
+        store.close(Duration::from_mins(1));
+
+        let told: Vec<Alert> = std::fs::read_to_string(lines)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let told: Vec<_> = told
+            .iter()
+            .map(|alert| (alert.id.as_str(), alert.state))
+            .collect();
+        // The escalation is the first that anybody hears of it.
+        assert_eq!(told, [("told", State::Open), ("hidden", State::Open)]);
+        let hidden = metrics.alarms_suppressed.with_label_values(&["rule"]).get();
+        assert_eq!(hidden, 1);
+        let database = incidents::Database::open(&dir.path().join(FILE)).unwrap();
+        let stored = database.timeline("hidden", 10).unwrap();
+        assert_eq!(stored.len(), 2);
+        assert_eq!(
+            (stored[0].suppressed_by, stored[1].suppressed_by),
+            (Some(5), None)
+        );
+        assert_eq!(restart::leftovers(&database, 0).unwrap().len(), 2);
     }
 }
