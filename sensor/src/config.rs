@@ -106,6 +106,10 @@ pub struct Settings {
     pub alerts_max_bytes: u64,
     /// Journals that were set aside and are kept.
     pub alerts_keep: u32,
+    /// Stored updates of incidents older than this are removed.
+    pub incidents_retention: Duration,
+    /// While the incident database holds more, its oldest updates are removed.
+    pub incidents_size: u64,
     /// Filter of log lines, in the syntax of `tracing_subscriber::EnvFilter`.
     pub log_level: String,
     /// Form of log lines.
@@ -153,6 +157,8 @@ impl Settings {
             alerts: Alerts::default(),
             alerts_max_bytes: 0,
             alerts_keep: 0,
+            incidents_retention: Duration::ZERO,
+            incidents_size: 0,
             log_level: String::new(),
             log_format: LogFormat::default(),
             local_networks: Vec::new(),

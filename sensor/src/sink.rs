@@ -34,7 +34,7 @@ mod set;
 mod syslog;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 mod trial;
 mod unacknowledged;

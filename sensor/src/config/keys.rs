@@ -5,12 +5,13 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::detect::scorer::DetectorKind;
 
+mod incidents;
 mod log;
 mod privacy;
 mod sinks;
 
 use super::{
-    Alerts, Attach, Settings,
+    Attach, Settings,
     value::{Value, format_bytes, format_duration},
 };
 
@@ -105,6 +106,7 @@ const ATTACH: [(&str, Attach); 4] = [
 /// All keys, in the order of the default file. Keys of tables (with a dot) come last, as TOML wants it.
 pub fn all() -> impl Iterator<Item = &'static Key> {
     KEYS.iter()
+        .chain(incidents::KEYS)
         .chain(log::KEYS)
         .chain(privacy::KEYS)
         .chain(sinks::KEYS)
@@ -338,46 +340,6 @@ const KEYS: &[Key] = &[
             Ok(())
         },
         get: |s| s.seed.map_or_else(|| quoted("random"), |seed| seed.to_string()),
-    },
-    Key {
-        name: "alerts",
-        env: "SENSOR_ALERTS",
-        default: "\"alerts.jsonl\"",
-        values: "path (relative to `state_dir`), or `-` for standard output",
-        help: "Where incidents are written as JSON lines. SIGHUP opens the file anew (for logrotate).",
-        reloads: false,
-        set: |s, v| {
-            s.alerts = if v.text()? == "-" {
-                Alerts::Stdout
-            } else {
-                Alerts::File(path(v)?)
-            };
-            Ok(())
-        },
-        get: |s| match &s.alerts {
-            Alerts::Stdout => quoted("-"),
-            Alerts::File(path) => quoted(path.display()),
-        },
-    },
-    Key {
-        name: "alerts_max_bytes",
-        env: "SENSOR_ALERTS_MAX_BYTES",
-        default: "\"100MiB\"",
-        values: "0 (never) or 64KiB to 1TiB",
-        help: "Size at which the file of `alerts` is set aside and begun anew.",
-        reloads: false,
-        set: |s, v| rotation(v).map(|bytes| s.alerts_max_bytes = bytes),
-        get: |s| quoted(format_bytes(s.alerts_max_bytes)),
-    },
-    Key {
-        name: "alerts_keep",
-        env: "SENSOR_ALERTS_KEEP",
-        default: "5",
-        values: "1 to 1000",
-        help: "Files of `alerts` that were set aside and are kept, as `.1` (the newest) and so on.",
-        reloads: false,
-        set: |s, v| v.integer(1, 1000).map(|keep| s.alerts_keep = keep as u32),
-        get: |s| s.alerts_keep.to_string(),
     },
     Key {
         name: "local_networks",

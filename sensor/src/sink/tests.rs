@@ -123,10 +123,15 @@ fn a_full_device_keeps_events_up_to_the_bound_and_counts_the_rest() {
 }
 
 /// A file system of one mebibyte; unmounted when dropped.
-struct SmallDisk(tempfile::TempDir);
+pub(crate) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn mount() -> Option<Self> {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// `None` without the privilege to mount.
+    pub(crate) fn mount() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let status = std::process::Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
@@ -152,8 +157,8 @@ fn after_a_full_disk_every_queued_event_is_written_whole() {
         println!("skipped: mounting a tmpfs needs root");
         return;
     };
-    let path = disk.0.path().join("alerts.jsonl");
-    let ballast = disk.0.path().join("ballast");
+    let path = disk.path().join("alerts.jsonl");
+    let ballast = disk.path().join("ballast");
     let metrics = metrics();
     let journal = start(&path, 100, &metrics);
     // What remains holds the first event and a part of the second: that one must be continued, not repeated.

@@ -47,6 +47,10 @@ const ALLOWED: [(&str, &str); 22] = [
         "sensor/src/service/clock.rs",
         "clock_gettime of the clocks the kernel stamps with",
     ),
+    (
+        "sensor/src/sink/unacknowledged.rs",
+        "bytes that the peer of a TCP connection has not acknowledged",
+    ),
     ("tests/src/agent.rs", "parent-death signal between fork and exec"),
     ("tests/src/packet_socket.rs", "raw packet socket"),
     ("tests/src/stop.rs", "signal handler"),

@@ -17,8 +17,8 @@ use crate::{
     sink::{trial::numbered, worker::Failure},
 };
 
-mod collector;
 mod cases;
+mod collector;
 use collector::{Collector, Log, Received, header};
 
 const PACE: Pace = Pace {
@@ -330,9 +330,7 @@ fn only_what_has_arrived_is_remembered() {
     at.write(1..=10);
     until("all were delivered", || shared.lock().unwrap().1.len() == 10);
     let mut reader = at.place.reader();
-    let mut cursor = || {
-        reader.cursor("syslog").unwrap()
-    };
+    let mut cursor = || reader.cursor("syslog").unwrap();
     assert_eq!(cursor(), Some(0));
     shared.lock().unwrap().0 = 7;
     until("seven are remembered", || cursor() == Some(7));
