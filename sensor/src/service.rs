@@ -100,13 +100,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         follow::Watcher::new()?
     };
     capture.attach_first(&follow::links()?)?;
-    if capture.attachments().is_empty() {
-        let names: Vec<String> = settings.interfaces.iter().map(ToString::to_string).collect();
-        tracing::warn!(
-            patterns = names.join(", "),
-            "no interface matches yet; waiting for one"
-        );
-    }
+    say_if_none_matches(&capture, &settings);
 
     let settings = Arc::new(ArcSwap::from_pointee(settings));
     let stop = Arc::new(AtomicBool::new(false));
@@ -176,6 +170,16 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
     drain.thread().unpark();
     end([drain, score], journal, incidents, sinks, &capture);
     outcome
+}
+
+fn say_if_none_matches(capture: &Capture, settings: &Settings) {
+    if capture.attachments().is_empty() {
+        let names: Vec<String> = settings.interfaces.iter().map(ToString::to_string).collect();
+        tracing::warn!(
+            patterns = names.join(", "),
+            "no interface matches yet; waiting for one"
+        );
+    }
 }
 
 /// What stands before the kernel is touched.

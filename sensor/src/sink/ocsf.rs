@@ -124,7 +124,7 @@ fn analyses(alert: &Alert) -> Vec<Value> {
     let mut baselines = Vec::new();
     for reason in &alert.reasons {
         anomalies.push(json!({
-            "observed_attribute": reason.feature,
+            "observation_parameter": reason.feature,
             "observation_type": "Deviation Analysis",
             "observed_pattern": reason.text,
             "observations": [{ "value": reason.observed.to_string() }],
@@ -132,14 +132,14 @@ fn analyses(alert: &Alert) -> Vec<Value> {
         let usual =
             [reason.low, reason.expected, reason.high].map(|value| json!({ "value": value.to_string() }));
         baselines.push(json!({
-            "observed_attribute": reason.feature,
+            "observation_parameter": reason.feature,
             "observation_type": "Distribution Analysis",
             "observed_pattern": "1 % quantile, expected value and 99 % quantile",
             "observations": usual,
         }));
     }
     vec![json!({
-        "analysis_target": { "name": about, "type": "Host" },
+        "analysis_targets": [{ "name": about, "type": "Host" }],
         "anomalies": anomalies,
         "baselines": baselines,
     })]
