@@ -6,6 +6,7 @@
 //! - [`classify`]: which behaviour the evidence of a window shows.
 //! - [`explain`]: reasons and the one-sentence summary.
 //! - [`incident`]: grouping over time.
+//! - [`suppress`]: what people do not want to hear of again.
 //! - [`community_id`]: the flow identifier shared with other tools.
 
 pub mod behaviour;
@@ -13,6 +14,7 @@ pub mod classify;
 pub mod community_id;
 pub mod explain;
 pub mod incident;
+pub mod suppress;
 
 use std::collections::BTreeMap;
 

@@ -11,6 +11,7 @@ mod config_command;
 mod evaluate;
 mod failure;
 mod flows;
+mod incidents;
 pub mod log;
 mod models;
 mod offline;
@@ -42,6 +43,7 @@ const EXAMPLES: &str = "Examples:
   sensor run --learn 2h --alerts -     learn for two hours, then print incidents as JSON lines
   sensor replay capture.pcap           the same over a recording, learning included
   sensor flows x.pcap -o x.parquet     every flow and host of a recording, for pandas or DuckDB
+  sensor incidents list --open         what goes on now, and what people said about it
   sensor config default > sensor.toml  a commented configuration file to start from
 
 Exit codes: 0 done, 1 failed while working, 2 wrong usage or configuration,
@@ -84,6 +86,9 @@ enum Command {
     /// Measure a model on labelled captures
     #[command(after_help = evaluate::EXAMPLES)]
     Evaluate(evaluate::Evaluate),
+    /// List incidents, say what they were, and hide what is expected
+    #[command(subcommand, after_help = incidents::EXAMPLES)]
+    Incidents(incidents::IncidentsCommand),
     /// Check what this kernel, this process and these interfaces allow
     #[command(
         after_help = "Examples:\n  sensor doctor\n  sensor doctor -i eth0\n\nExit code 4 if something that is needed is missing."
@@ -115,7 +120,7 @@ pub(crate) struct Source {
     /// Configuration file [default: /etc/sensor/sensor.toml if it exists]
     #[arg(short, long, value_name = "FILE", env = "SENSOR_CONFIG")]
     config: Option<PathBuf>,
-    /// Directory of models, journal and token
+    /// Directory of models, incidents, journal and token
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
 }
@@ -274,6 +279,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Evaluate(command) => evaluate::run(&command, format),
         Command::Config(command) => config_command::run(&command, format),
         Command::Models(command) => models::run(&command, format),
+        Command::Incidents(command) => incidents::run(&command, format),
         Command::Simulate(arguments) => simulate::run(&arguments),
     }
 }

@@ -12,12 +12,14 @@ pub mod keys;
 pub mod network;
 pub mod pattern;
 mod reload;
+pub mod sinks;
 pub mod value;
 
 pub use document::{default_file, effective_file, markdown};
 pub use network::Network;
 pub use pattern::Pattern;
 pub use reload::{Change, changes};
+pub use sinks::SinkSettings;
 use value::Value;
 
 use crate::{detect::scorer::DetectorKind, privacy::AddressMode};
@@ -100,6 +102,14 @@ pub struct Settings {
     pub seed: Option<u64>,
     /// Where incidents go.
     pub alerts: Alerts,
+    /// Size at which the journal is set aside; 0 is never.
+    pub alerts_max_bytes: u64,
+    /// Journals that were set aside and are kept.
+    pub alerts_keep: u32,
+    /// Stored updates of incidents older than this are removed.
+    pub incidents_retention: Duration,
+    /// While the incident database holds more, its oldest updates are removed.
+    pub incidents_size: u64,
     /// Filter of log lines, in the syntax of `tracing_subscriber::EnvFilter`.
     pub log_level: String,
     /// Form of log lines.
@@ -110,6 +120,8 @@ pub struct Settings {
     pub privacy_addresses: AddressMode,
     /// Where the key of pseudonyms is; `None` is the one of the state directory.
     pub privacy_key_file: Option<PathBuf>,
+    /// Outputs beside the journal.
+    pub sinks: SinkSettings,
 }
 
 impl Settings {
@@ -143,11 +155,16 @@ impl Settings {
             detector: DetectorKind::default(),
             seed: None,
             alerts: Alerts::default(),
+            alerts_max_bytes: 0,
+            alerts_keep: 0,
+            incidents_retention: Duration::ZERO,
+            incidents_size: 0,
             log_level: String::new(),
             log_format: LogFormat::default(),
             local_networks: Vec::new(),
             privacy_addresses: AddressMode::default(),
             privacy_key_file: None,
+            sinks: SinkSettings::default(),
         }
     }
 }
@@ -331,6 +348,14 @@ pub fn load(
 }
 
 fn check_together(settings: &Settings, problems: &mut Vec<Problem>) {
+    let webhook = &settings.sinks.webhook;
+    if webhook.format == sinks::WebhookFormat::Template && webhook.template_file.is_none() {
+        problems.push(Problem::Conflict {
+            first: "sinks.webhook.format",
+            second: "sinks.webhook.template_file",
+            message: "name the template's file, or choose another format".into(),
+        });
+    }
     if settings.drain_interval > settings.window {
         problems.push(Problem::Conflict {
             first: "drain_interval",

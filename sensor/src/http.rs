@@ -1,12 +1,19 @@
-//! The HTTP listener: metrics, health, a status page and its JSON. Reads only; nothing here changes the sensor.
-//! It must never serve more than its limits, load anything from elsewhere, or show an address to who has no token.
+//! The HTTP listener: metrics, health, a status page and its JSON, and what people say about incidents: the only thing
+//! that is taken in. It must never serve more than its limits, load anything from elsewhere, or show an address to who has no token.
 //!
-//! Limits: [`MAX_CONNECTIONS`] connections, [`MAX_HEADER_BYTES`] of headers, no request bodies, time limits on reading
+//! Limits: [`MAX_CONNECTIONS`] connections, [`MAX_HEADER_BYTES`] of headers, bodies of
+//! 16 KiB where one is taken, time limits on reading
 //! a request and on a whole connection.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, http::Request, middleware, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    http::Request,
+    middleware,
+    routing::{get, post},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -15,13 +22,16 @@ use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::metrics::Metrics;
 
+mod desk;
 mod guard;
+mod incidents;
 mod pages;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 mod tests;
 mod token;
 
+pub use desk::Desk;
 pub use token::Token;
 
 /// Connections served at once; more wait in the kernel's backlog.
@@ -51,8 +61,6 @@ pub trait View: Send + Sync {
     fn readiness(&self) -> Result<(), Vec<String>>;
     /// The body of `/api/v1/status`.
     fn status(&self) -> serde_json::Value;
-    /// The latest incidents, newest first.
-    fn incidents(&self, limit: usize) -> Vec<serde_json::Value>;
 }
 
 /// Why the listener cannot be started.
@@ -96,6 +104,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// The token that protected paths ask for; `None` on loopback.
     pub token: Option<Token>,
+    /// The incident database.
+    pub incidents: Desk,
 }
 
 impl std::fmt::Debug for Shared {
@@ -128,7 +138,9 @@ pub fn router(shared: Shared) -> Router {
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(pages::readyz))
         .route("/api/v1/status", get(pages::status))
-        .route("/api/v1/incidents", get(pages::incidents))
+        .route("/api/v1/incidents", get(incidents::list))
+        .route("/api/v1/incidents/{id}", get(incidents::show))
+        .route("/api/v1/incidents/{id}/feedback", post(incidents::feedback))
         .route("/", get(pages::index))
         .route("/style.css", get(pages::style))
         .route("/script.js", get(pages::script))

@@ -2,23 +2,37 @@
 //! again, in one SQLite file of the state directory. It must never stop detection: a file that cannot be written is
 //! waited for, one that is damaged is set aside.
 //!
-//! - [`database`]: one connection; [`schema`]: the tables and their versions.
+//! - [`database`]: one connection and what is written through it; [`schema`]: the tables and their versions.
+//! - [`writer`]: the thread that writes; `keeper`: what it does in one round; [`retention`]: what goes when.
 //! - [`place`]: where the file is, for those beside the writer.
 //! - [`outbox`]: updates in the order they were written, for sinks that come back after a pause.
+//! - [`query`]: lists and single incidents; [`feedback`]: what people say; [`suppression`]: what they hide;
+//!   [`labels`]: what they confirmed, as labels to train with; [`restart`]: what a crash left open.
 
 use std::path::PathBuf;
 
 pub mod database;
+pub mod feedback;
+mod keeper;
+pub mod labels;
 pub mod outbox;
 pub mod place;
+pub mod query;
+pub mod restart;
+pub mod retention;
 pub mod schema;
+pub mod suppression;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-mod tests;
+pub(crate) mod tests;
+pub mod writer;
 
-pub use database::{Database, Update};
+pub use database::{Database, Update, unix_ns};
+pub use keeper::open;
 pub use outbox::{Outbox, Stored, Wake};
 pub use place::{Place, Reader};
+pub use retention::Retention;
+pub use writer::{Rules, Sender, Writer, WriterSettings};
 
 /// Name of the file in the state directory.
 pub const FILE: &str = "incidents.db";
@@ -43,6 +57,16 @@ pub enum StoreError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// This user may not.
+    #[error("incident database {path}: cannot {op}: {source}; run this as root or as the user of the sensor")]
+    Denied {
+        /// What was tried.
+        op: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
     },
     /// SQLite refuses.
     #[error("incident database {path}: cannot {op}: {source}")]
@@ -92,6 +116,18 @@ pub enum StoreError {
         found: i64,
         /// The version that is needed.
         known: i64,
+    },
+    /// There is no such incident or suppression.
+    #[error("{what}")]
+    Unknown {
+        /// What was asked for, and where to look.
+        what: String,
+    },
+    /// What was asked for makes no sense, or goes over a bound.
+    #[error("{cause}")]
+    Refused {
+        /// Why, and what to write instead.
+        cause: String,
     },
 }
 

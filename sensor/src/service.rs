@@ -2,9 +2,9 @@
 //! It must never end without a last drain, nor leave a program attached behind.
 //!
 //! Threads: *drain* reads the kernel tables and closes windows; *score* turns windows into incidents; *train* learns
-//! (while there is something to learn); *sink* writes the journal; the main thread runs the HTTP listener, signals and
-//! the watch over interfaces. A slow stage never holds up the one before it: queues are bounded, what does not fit is
-//! counted.
+//! (while there is something to learn); *sink* writes the journal and *store* the incident database, from which each
+//! further output reads in a thread of its own; the main thread runs the HTTP listener, signals and the watch over
+//! interfaces. A slow stage never holds up the one before it: queues are bounded, what does not fit is counted.
 
 use std::{
     sync::{
@@ -21,12 +21,12 @@ use arc_swap::ArcSwap;
 use crate::{
     cli::{Failure, Loader, exit, log::Filter},
     config::{Attach, Settings},
-    http,
+    http, incidents,
     metrics::{Metrics, label::SinkName},
     model,
     privacy::AddressNames,
     probe::{AttachMode, Probe, ProbeSettings, follow},
-    sink::{Journal, Target},
+    sink::{self, Journal, Rotation, Sinks, Target},
     window::{WindowBuilder, WindowSettings},
 };
 
@@ -41,6 +41,7 @@ mod route;
 mod score;
 mod store;
 mod supervise;
+mod tell;
 mod train;
 
 pub use route::default_interfaces;
@@ -50,13 +51,16 @@ use board::Board;
 use capture::Capture;
 use drain::DrainStage;
 use score::ScoreStage;
+use tell::Teller;
 
 /// Windows between the drain and the score thread.
 const WINDOW_QUEUE: usize = 2;
 /// Events between the score thread and the journal.
 const JOURNAL_QUEUE: usize = 10_000;
-/// How long the end waits for the journal.
-const JOURNAL_GRACE: Duration = Duration::from_millis(300);
+/// Updates between the score thread and the incident database.
+const STORE_QUEUE: usize = 4096;
+/// How long the end waits for the journal, then for the incident database, and then for what reads it.
+const GRACE: Duration = Duration::from_millis(300);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -67,6 +71,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
     if settings.interfaces.is_empty() {
         settings.interfaces = default_route_patterns()?;
     }
+    let seed = settings.seed.map_or_else(random_seed, Ok)?;
     let metrics = Arc::new(Metrics::new()?);
     describe_build(&metrics);
     let Ground {
@@ -75,9 +80,11 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         token,
         journal,
         names,
+        incidents,
+        leftovers,
+        sinks,
         model,
-    } = prepare(&settings, &metrics)?;
-    let seed = settings.seed.map_or_else(random_seed, Ok)?;
+    } = prepare(&settings, seed, &metrics)?;
 
     let (probe, drainer) = Probe::load(&probe_settings(&settings))?;
     metrics.flow_table_capacity.set(drainer.capacity() as f64);
@@ -93,13 +100,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         follow::Watcher::new()?
     };
     capture.attach_first(&follow::links()?)?;
-    if capture.attachments().is_empty() {
-        let names: Vec<String> = settings.interfaces.iter().map(ToString::to_string).collect();
-        tracing::warn!(
-            patterns = names.join(", "),
-            "no interface matches yet; waiting for one"
-        );
-    }
+    say_if_none_matches(&capture, &settings);
 
     let settings = Arc::new(ArcSwap::from_pointee(settings));
     let stop = Arc::new(AtomicBool::new(false));
@@ -109,6 +110,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         Arc::clone(&capture),
         Arc::clone(&settings),
         Arc::clone(&failing),
+        incidents.place(),
     ));
     let (windows_in, windows_out) = mpsc::sync_channel(WINDOW_QUEUE);
     let drain = DrainStage {
@@ -120,6 +122,13 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         stop: Arc::clone(&stop),
         failing,
     };
+    let teller = Teller::new(
+        journal.sender(),
+        incidents.sender(),
+        incidents.rules(),
+        Arc::clone(&metrics),
+    );
+    teller.close(&leftovers);
     let score = ScoreStage::new(
         seed,
         model,
@@ -130,8 +139,8 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
             board: Arc::clone(&board),
             capture: Arc::clone(&capture),
             store,
-            journal: journal.sender(),
             names,
+            teller,
         },
     );
     let drain = spawn("drain", move || drain.run())?;
@@ -141,6 +150,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         view: Arc::clone(&board) as _,
         metrics: Arc::clone(&metrics),
         token,
+        incidents: http::Desk::new(incidents.place()),
     };
     let reload = reload::Reload {
         loader,
@@ -149,6 +159,7 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
         capture: Arc::clone(&capture),
         metrics,
         journal: journal.sender(),
+        sinks: &sinks,
     };
     reload.loaded();
     let outcome = runtime.block_on(supervise::until_stopped(
@@ -157,8 +168,18 @@ pub fn run(mut settings: Settings, loader: &Loader, filter: &Filter) -> Result<(
 
     stop.store(true, Ordering::Release);
     drain.thread().unpark();
-    end([drain, score], journal, &capture);
+    end([drain, score], journal, incidents, sinks, &capture);
     outcome
+}
+
+fn say_if_none_matches(capture: &Capture, settings: &Settings) {
+    if capture.attachments().is_empty() {
+        let names: Vec<String> = settings.interfaces.iter().map(ToString::to_string).collect();
+        tracing::warn!(
+            patterns = names.join(", "),
+            "no interface matches yet; waiting for one"
+        );
+    }
 }
 
 /// What stands before the kernel is touched.
@@ -168,11 +189,14 @@ struct Ground {
     token: Option<http::Token>,
     journal: Journal,
     names: AddressNames,
+    incidents: incidents::Writer,
+    leftovers: Vec<incidents::restart::Leftover>,
+    sinks: Sinks,
     model: Option<model::Model>,
 }
 
 /// Everything that can be wrong with files and addresses.
-fn prepare(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Ground, Failure> {
+fn prepare(settings: &Settings, seed: u64, metrics: &Arc<Metrics>) -> Result<Ground, Failure> {
     let store = Arc::new(Store::open(&settings.state_dir)?);
     let names = privacy_key::live(settings)?;
     let listener = http::bind(settings.listen)?;
@@ -182,7 +206,25 @@ fn prepare(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Ground, Failur
         Some(http::Token::load(&store.token_path())?)
     };
     let target = settings.alerts_path().map_or(Target::Stdout, Target::File);
-    let journal = Journal::start(target, JOURNAL_QUEUE, Arc::clone(metrics))?;
+    let rotation = Rotation {
+        max_bytes: settings.alerts_max_bytes,
+        keep: settings.alerts_keep,
+    };
+    let journal = Journal::start(target, rotation, JOURNAL_QUEUE, Arc::clone(metrics))?;
+    let database = incidents::open(&settings.state_dir.join(incidents::FILE))?;
+    let leftovers = incidents::restart::leftovers(&database, clock::unix_ns()).unwrap_or_else(|cause| {
+        tracing::error!("{cause}");
+        Vec::new()
+    });
+    let bounds = incidents::WriterSettings {
+        capacity: STORE_QUEUE,
+        retention: incidents::Retention {
+            age_ns: i64::try_from(settings.incidents_retention.as_nanos()).unwrap_or(i64::MAX),
+            max_bytes: settings.incidents_size,
+        },
+    };
+    let incidents = incidents::Writer::start(database, bounds, Arc::clone(metrics))?;
+    let sinks = sink::start(settings, &incidents.place(), metrics, seed)?;
     let model = match &settings.model {
         Some(directory) => Some(model::files::load(directory)?),
         None => store
@@ -199,19 +241,31 @@ fn prepare(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Ground, Failur
         token,
         journal,
         names,
+        incidents,
+        leftovers,
+        sinks,
         model,
     })
 }
 
-/// Ends in the order of the data: last drain and window, its scores, the journal; then the links.
-fn end(stages: [JoinHandle<()>; 2], journal: Journal, capture: &Capture) {
+/// Ends in the order of the data: last drain and window, its scores, the journal and the store, what reads the store; then
+/// the links.
+fn end(
+    stages: [JoinHandle<()>; 2],
+    journal: Journal,
+    incidents: incidents::Writer,
+    sinks: Sinks,
+    capture: &Capture,
+) {
     for stage in stages {
         let name = stage.thread().name().unwrap_or_default().to_owned();
         if stage.join().is_err() {
             tracing::error!(stage = name, "this stage panicked; please report the lines above");
         }
     }
-    journal.close(JOURNAL_GRACE);
+    journal.close(GRACE);
+    incidents.close(GRACE);
+    sinks.close(GRACE);
     capture.detach_all();
     tracing::info!("ended");
 }
@@ -316,8 +370,7 @@ fn describe_build(metrics: &Metrics) {
         .kernel_info
         .with_label_values(&[release.as_str(), btf])
         .set(1.0);
-    metrics
-        .sink_queue_length
-        .with_label_values(&[SinkName::Journal.as_str()])
-        .set(0.0);
+    for name in SinkName::VALUES {
+        metrics.sink_queue_length.with_label_values(&[name]).set(0.0);
+    }
 }

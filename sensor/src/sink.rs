@@ -1,4 +1,9 @@
-//! Where incidents go: a JSON-lines journal behind a bounded queue and a thread of its own.
+//! Where incidents go: a JSON-lines journal behind a bounded queue and a thread of its own, and outputs that read from the
+//! incident database, each with a thread and a cursor of its own ([`start`]).
+//!
+//! - [`worker`]: the loop of the latter; [`output`]: files of lines.
+//! - [`eve`], [`ocsf`], [`syslog`], [`webhook`], [`alertmanager`]: what is sent; [`wire`], [`tls`], [`post`]: how.
+//!
 //! It must never block whoever sends, never write half a line into the middle of a file, and never lose an event
 //! that is still in the queue while the output is broken.
 
@@ -18,12 +23,29 @@ use crate::{
     service::clock,
 };
 
+mod alertmanager;
+mod control;
+mod eve;
+mod files;
+mod ocsf;
 mod output;
+mod post;
+mod set;
+mod syslog;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-mod tests;
+pub(crate) mod tests;
+mod tls;
+mod trial;
+mod unacknowledged;
+mod webhook;
+mod wire;
+mod worker;
 
 use output::Output;
+pub use output::Rotation;
+pub use set::{Sinks, SinksError, start};
+use trial::trial;
 
 /// First pause after a failed write; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -67,6 +89,11 @@ pub enum SinkError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// Identity of an update in every format: the same when it is sent again.
+fn update_id(update: &crate::incidents::Stored) -> String {
+    format!("{}-{}", update.alert.id, update.seq)
 }
 
 #[derive(Debug, Default)]
@@ -139,8 +166,13 @@ impl Journal {
     ///
     /// # Errors
     /// If the output cannot be opened now: at start this is a mistake of configuration. Later failures are retried.
-    pub fn start(target: Target, capacity: usize, metrics: Arc<Metrics>) -> Result<Self, SinkError> {
-        let mut output = Output::new(target);
+    pub fn start(
+        target: Target,
+        rotation: Rotation,
+        capacity: usize,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, SinkError> {
+        let mut output = Output::new(target, rotation);
         output.open().map_err(|source| match output.target() {
             Target::Stdout => SinkError::Stdout { source },
             Target::File(path) => SinkError::Open {
@@ -154,11 +186,11 @@ impl Journal {
             capacity,
             metrics,
         });
-        for reason in DropReason::VALUES {
+        for reason in [DropReason::QueueFull, DropReason::Shutdown] {
             shared
                 .metrics
                 .sink_events_dropped
-                .with_label_values(&[NAME, reason]);
+                .with_label_values(&[NAME, reason.as_str()]);
         }
         let worker = Arc::clone(&shared);
         let thread = std::thread::Builder::new()

@@ -5,13 +5,14 @@ use crate::{
     config,
     flows::FlowsError,
     http::HttpError,
+    incidents,
     labels::LabelError,
     metrics::MetricsError,
     model::ModelError,
     probe::ProbeError,
     replay::{ReplayError, stored::StoredError},
     service::privacy_key::KeyError,
-    sink::SinkError,
+    sink::{SinkError, SinksError},
 };
 
 /// Why a command ended, for the user, and its exit code.
@@ -76,6 +77,13 @@ impl From<KeyError> for Failure {
     }
 }
 
+/// So are outputs that cannot work as they are configured.
+impl From<SinksError> for Failure {
+    fn from(cause: SinksError) -> Self {
+        Self::new(exit::USAGE, cause.to_string())
+    }
+}
+
 impl From<FlowsError> for Failure {
     fn from(cause: FlowsError) -> Self {
         Self::new(cause.exit_code(), cause.to_string())
@@ -85,6 +93,18 @@ impl From<FlowsError> for Failure {
 impl From<LabelError> for Failure {
     fn from(cause: LabelError) -> Self {
         Self::new(exit::INPUT, cause.to_string())
+    }
+}
+
+impl From<incidents::StoreError> for Failure {
+    fn from(cause: incidents::StoreError) -> Self {
+        use incidents::StoreError::{Refused, Sqlite, Unknown};
+        let code = match cause {
+            Unknown { .. } | Refused { .. } => exit::USAGE,
+            Sqlite { .. } => exit::FAILED,
+            _ => exit::INPUT,
+        };
+        Self::new(code, cause.to_string())
     }
 }
 

@@ -5,10 +5,13 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::detect::scorer::DetectorKind;
 
+mod incidents;
+mod log;
 mod privacy;
+mod sinks;
 
 use super::{
-    Alerts, Attach, LogFormat, Settings,
+    Attach, Settings,
     value::{Value, format_bytes, format_duration},
 };
 
@@ -77,6 +80,15 @@ fn path(value: &Value) -> Result<PathBuf, String> {
     }
 }
 
+/// A size of files: none, or large enough that setting aside stays rare.
+fn rotation(value: &Value) -> Result<u64, String> {
+    match value {
+        Value::Integer(0) => Ok(0),
+        Value::Text(text) if matches!(text.trim(), "0" | "0B") => Ok(0),
+        other => other.bytes(64 << 10, 1 << 40),
+    }
+}
+
 /// A forest learns from labels, which live traffic has none of.
 const DETECTOR: [(&str, DetectorKind); 3] = [
     ("autoencoder", DetectorKind::Autoencoder),
@@ -90,11 +102,14 @@ const ATTACH: [(&str, Attach); 4] = [
     ("generic", Attach::Generic),
     ("tcx", Attach::Tcx),
 ];
-const LOG_FORMAT: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 /// All keys, in the order of the default file. Keys of tables (with a dot) come last, as TOML wants it.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().chain(privacy::KEYS)
+    KEYS.iter()
+        .chain(incidents::KEYS)
+        .chain(log::KEYS)
+        .chain(privacy::KEYS)
+        .chain(sinks::KEYS)
 }
 
 /// The key of this name.
@@ -327,26 +342,6 @@ const KEYS: &[Key] = &[
         get: |s| s.seed.map_or_else(|| quoted("random"), |seed| seed.to_string()),
     },
     Key {
-        name: "alerts",
-        env: "SENSOR_ALERTS",
-        default: "\"alerts.jsonl\"",
-        values: "path (relative to `state_dir`), or `-` for standard output",
-        help: "Where incidents are written as JSON lines. SIGHUP opens the file anew (for logrotate).",
-        reloads: false,
-        set: |s, v| {
-            s.alerts = if v.text()? == "-" {
-                Alerts::Stdout
-            } else {
-                Alerts::File(path(v)?)
-            };
-            Ok(())
-        },
-        get: |s| match &s.alerts {
-            Alerts::Stdout => quoted("-"),
-            Alerts::File(path) => quoted(path.display()),
-        },
-    },
-    Key {
         name: "local_networks",
         env: "SENSOR_LOCAL_NETWORKS",
         default: "[\"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"169.254.0.0/16\", \"fc00::/7\", \"fe80::/10\"]",
@@ -355,34 +350,5 @@ const KEYS: &[Key] = &[
         reloads: false,
         set: |s, v| parsed_list(v).map(|list| s.local_networks = list),
         get: |s| quoted_list(&s.local_networks),
-    },
-    Key {
-        name: "log.level",
-        env: "SENSOR_LOG",
-        default: "\"info\"",
-        values: "`error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,sensor::probe=debug`",
-        help: "Which log lines are written to standard error.",
-        reloads: true,
-        set: |s, v| {
-            let text = v.text()?;
-            tracing_subscriber::EnvFilter::builder()
-                .parse(text)
-                .map_err(|cause| {
-                    format!("\"{text}\": {cause}; write \"info\" or \"info,sensor::probe=debug\"")
-                })?;
-            text.clone_into(&mut s.log_level);
-            Ok(())
-        },
-        get: |s| quoted(&s.log_level),
-    },
-    Key {
-        name: "log.format",
-        env: "SENSOR_LOG_FORMAT",
-        default: "\"text\"",
-        values: "`text`, `json`",
-        help: "Form of log lines.",
-        reloads: false,
-        set: |s, v| one_of(v, &LOG_FORMAT).map(|format| s.log_format = format),
-        get: |s| name_of(s.log_format, &LOG_FORMAT),
     },
 ];

@@ -3,7 +3,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::Response,
 };
@@ -21,7 +21,7 @@ pub(super) async fn check(State(shared): State<Shared>, request: Incoming, next:
     let refusal = if open {
         None
     } else {
-        refuse(&shared, request.headers())
+        refuse(&shared, request.headers()).or_else(|| refuse_other_sites(&request))
     };
     let mut response = match refusal {
         Some(response) => response,
@@ -72,6 +72,31 @@ fn refuse(shared: &Shared, headers: &HeaderMap) -> Option<Response> {
         HeaderValue::from_static("Bearer realm=\"sensor\""),
     );
     Some(response)
+}
+
+/// What changes something is taken only from the sensor's own page, or from what is no page at all: a browser says which
+/// site a request comes from, and programs say nothing.
+fn refuse_other_sites(request: &Incoming) -> Option<Response> {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    let text = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap_or("unreadable"))
+    };
+    let own_site = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+    let own_origin = text("origin").is_none_or(|origin| {
+        let address = origin.split_once("://").map(|(_, address)| address);
+        address.is_some() && address == text("host")
+    });
+    (!(own_site && own_origin)).then(|| {
+        problem(
+            StatusCode::FORBIDDEN,
+            "this comes from a page of another site; only the sensor's own page and programs may change anything",
+        )
+    })
 }
 
 /// An IP literal, `localhost`, or nothing (HTTP/1.0), each with or without a port.

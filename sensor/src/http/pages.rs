@@ -3,7 +3,7 @@
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -11,9 +11,6 @@ use serde_json::json;
 
 use super::Shared;
 use crate::metrics::Format;
-
-/// Incidents in an answer when the request does not say.
-const DEFAULT_LIMIT: usize = 100;
 
 pub(super) async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     let accept = headers
@@ -47,28 +44,6 @@ pub(super) async fn status(State(shared): State<Shared>) -> Response {
     Json(shared.view.status()).into_response()
 }
 
-#[derive(serde::Deserialize)]
-pub(super) struct Page {
-    limit: Option<usize>,
-}
-
-pub(super) async fn incidents(
-    State(shared): State<Shared>,
-    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
-) -> Response {
-    match page {
-        // The service keeps a bounded number, whatever is asked for.
-        Ok(Query(page)) => {
-            let found = shared.view.incidents(page.limit.unwrap_or(DEFAULT_LIMIT));
-            Json(json!({"incidents": found})).into_response()
-        }
-        Err(_) => problem(
-            StatusCode::BAD_REQUEST,
-            "limit must be a whole number: /api/v1/incidents?limit=100",
-        ),
-    }
-}
-
 pub(super) async fn index() -> Response {
     asset("text/html; charset=utf-8", include_str!("assets/index.html"))
 }
@@ -87,7 +62,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 
 pub(super) async fn not_found(uri: Uri) -> Response {
     let detail = format!(
-        "nothing at {}; there is /, /metrics, /healthz, /readyz, /api/v1/status, /api/v1/incidents",
+        "nothing at {}; there is /, /metrics, /healthz, /readyz, /api/v1/status, /api/v1/incidents, /api/v1/incidents/ID",
         uri.path()
     );
     problem(StatusCode::NOT_FOUND, &detail)
@@ -96,7 +71,7 @@ pub(super) async fn not_found(uri: Uri) -> Response {
 pub(super) async fn method_not_allowed() -> Response {
     problem(
         StatusCode::METHOD_NOT_ALLOWED,
-        "only GET and HEAD are served here",
+        "this path does not take that method; only the feedback on an incident is sent with POST",
     )
 }
 

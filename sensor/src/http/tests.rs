@@ -10,6 +10,9 @@ use std::{
 use serde_json::{Value, json};
 
 use super::*;
+use crate::incidents::Place;
+
+mod incidents;
 
 struct Fake {
     healthy: bool,
@@ -30,19 +33,21 @@ impl View for Fake {
     fn status(&self) -> Value {
         json!({"phase": "learning"})
     }
-    fn incidents(&self, limit: usize) -> Vec<Value> {
-        (0..limit.min(3)).map(|n| json!({"id": n})).collect()
-    }
 }
 
-/// Serves on a free port in a thread of its own and returns the port.
+/// Serves without an incident database on a free port in a thread of its own and returns the port.
 fn start(token: Option<&str>, healthy: bool) -> u16 {
+    start_with(Place::new("/nonexistent/incidents.db".into()), token, healthy)
+}
+
+fn start_with(incidents: Place, token: Option<&str>, healthy: bool) -> u16 {
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let port = listener.local_addr().unwrap().port();
     let shared = Shared {
         view: Arc::new(Fake { healthy }),
         metrics: Arc::new(Metrics::new().unwrap()),
         token: token.map(Token::of),
+        incidents: Desk::new(incidents),
     };
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -52,7 +52,7 @@ impl Update {
 }
 
 /// RFC 3339 as Unix nanoseconds; 0 for what is no time, which an alert never holds.
-pub(super) fn unix_ns(text: &str) -> i64 {
+pub fn unix_ns(text: &str) -> i64 {
     text.parse::<jiff::Timestamp>()
         .map_or(0, |time| i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX))
 }
@@ -153,15 +153,38 @@ impl Database {
         Ok(last)
     }
 
+    /// Does several things in one transaction: all of them or none.
+    pub(super) fn together<T>(
+        &mut self,
+        op: &'static str,
+        work: impl FnOnce(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let run = |sql: &str| self.connection.execute_batch(sql).map_err(failed(op, &self.path));
+        run("BEGIN IMMEDIATE")?;
+        let outcome = work(self).and_then(|done| run("COMMIT").map(|()| done));
+        if outcome.is_err() {
+            // What failed is reported; a rollback that fails too has nothing to add, and closing undoes the rest.
+            let _ = run("ROLLBACK");
+        }
+        outcome
+    }
+
     /// Makes the next update have a number above `seq`: readers that know a lost file go on in the new one.
     pub(super) fn continue_after(&self, seq: u64) -> Result<(), StoreError> {
-        self.connection
-            .execute(
-                "INSERT INTO sqlite_sequence(name, seq) VALUES('updates', ?1)",
-                params![seq as i64],
-            )
-            .map(|_| ())
-            .map_err(failed("set it up", &self.path))
+        let raise = || {
+            let raised = self.connection.execute(
+                "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'updates'",
+                [seq as i64],
+            )?;
+            if raised == 0 {
+                self.connection.execute(
+                    "INSERT INTO sqlite_sequence(name, seq) VALUES('updates', ?1)",
+                    [seq as i64],
+                )?;
+            }
+            Ok(())
+        };
+        raise().map_err(failed("set it up", &self.path))
     }
 }
 

@@ -4,8 +4,8 @@
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -19,6 +19,10 @@ struct Inner {
     path: PathBuf,
     /// Rises when the file is replaced.
     generation: AtomicU64,
+    /// Somebody found it damaged: the writer looks itself before it believes that.
+    suspicion: AtomicBool,
+    /// Why nothing can be written now.
+    problem: Mutex<Option<String>>,
     wake: Wake,
 }
 
@@ -32,6 +36,8 @@ impl Place {
         Self(Arc::new(Inner {
             path,
             generation: AtomicU64::new(0),
+            suspicion: AtomicBool::new(false),
+            problem: Mutex::default(),
             wake: Wake::default(),
         }))
     }
@@ -54,6 +60,24 @@ impl Place {
         }
     }
 
+    /// Why incidents cannot be stored now, in a sentence.
+    pub fn problem(&self) -> Option<String> {
+        self.0
+            .problem
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn set_problem(&self, problem: Option<String>) {
+        *self.0.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    }
+
+    /// Whether a reader has found damage since the last call.
+    pub(super) fn take_suspicion(&self) -> bool {
+        self.0.suspicion.swap(false, Ordering::AcqRel)
+    }
+
     /// The file was replaced by a new one.
     pub(super) fn replaced(&self) {
         self.0.generation.fetch_add(1, Ordering::Release);
@@ -68,38 +92,46 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The database.
+    /// Does something with the database. Damage that comes to light is reported to the writer.
     ///
     /// # Errors
-    /// If it cannot be opened now.
-    pub fn database(&mut self) -> Result<&mut Database, StoreError> {
+    /// If it cannot be opened now, and whatever `work` reports.
+    pub fn with<T>(
+        &mut self,
+        work: impl FnOnce(&mut Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let generation = self.place.0.generation.load(Ordering::Acquire);
-        let current = match self.held.take() {
-            Some(held) if held.0 == generation => held,
-            _ => (generation, Database::open(self.place.path())?),
+        let outcome = match self.held.take() {
+            Some(held) if held.0 == generation => Ok(held),
+            _ => Database::open(self.place.path()).map(|database| (generation, database)),
         };
-        Ok(&mut self.held.insert(current).1)
+        let outcome = outcome.and_then(|held| work(&mut self.held.insert(held).1));
+        if outcome.as_ref().is_err_and(StoreError::is_damage) {
+            self.held = None;
+            self.place.0.suspicion.store(true, Ordering::Release);
+        }
+        outcome
     }
 }
 
 impl Outbox for Reader {
     fn after(&mut self, seq: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
-        self.database()?.after(seq, limit)
+        self.with(|database| database.after(seq, limit))
     }
 
     fn cursor(&mut self, sink: &str) -> Result<Option<u64>, StoreError> {
-        self.database()?.cursor(sink)
+        self.with(|database| database.cursor(sink))
     }
 
     fn advance(&mut self, sink: &str, seq: u64) -> Result<(), StoreError> {
-        self.database()?.advance(sink, seq)
+        self.with(|database| database.advance(sink, seq))
     }
 
     fn newest(&mut self) -> Result<u64, StoreError> {
-        self.database()?.newest()
+        self.with(Outbox::newest)
     }
 
     fn oldest(&mut self) -> Result<u64, StoreError> {
-        self.database()?.oldest()
+        self.with(Outbox::oldest)
     }
 }

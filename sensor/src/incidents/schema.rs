@@ -97,11 +97,16 @@ pub(super) fn failed<'a>(
     op: &'static str,
     path: &'a Path,
 ) -> impl FnOnce(rusqlite::Error) -> StoreError + 'a {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase, PermissionDenied, ReadOnly};
     move |source| match source.sqlite_error_code() {
         Some(DatabaseCorrupt | NotADatabase) => StoreError::Damaged {
             path: path.to_owned(),
             cause: source.to_string(),
+        },
+        Some(CannotOpen | PermissionDenied | ReadOnly) => StoreError::Denied {
+            op,
+            path: path.to_owned(),
+            source,
         },
         _ => StoreError::Sqlite {
             op,

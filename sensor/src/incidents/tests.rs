@@ -6,12 +6,16 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 use super::*;
 use crate::alert::{Alert, Behaviour, Severity, State, rfc3339};
 
+mod bounds;
+mod opinions;
+mod trouble;
+
 const SECOND: i64 = 1_000_000_000;
 /// The wall time at which the stories begin, Unix nanoseconds.
 const START_NS: i64 = 1_700_000_000 * SECOND;
 
 /// An update of the incident `id`, `second` seconds after the start.
-pub(super) fn alert(id: &str, state: State, second: i64) -> Alert {
+pub(crate) fn alert(id: &str, state: State, second: i64) -> Alert {
     Alert {
         ts: rfc3339(START_NS + second * SECOND),
         event: "incident".into(),
@@ -41,7 +45,7 @@ pub(super) fn alert(id: &str, state: State, second: i64) -> Alert {
     }
 }
 
-pub(super) fn update(alert: &Alert, suppressed_by: Option<i64>) -> Update {
+pub(crate) fn update(alert: &Alert, suppressed_by: Option<i64>) -> Update {
     Update::of(alert, serde_json::to_string(alert).unwrap(), suppressed_by)
 }
 

@@ -39,6 +39,8 @@ label_values! {
         Score = "score",
         /// Writes incidents.
         Sink = "sink",
+        /// Stores incidents.
+        Store = "store",
     }
 }
 
@@ -71,6 +73,18 @@ label_values! {
     SinkName {
         /// The JSON-lines journal.
         Journal = "journal",
+        /// The file of EVE records.
+        Eve = "eve",
+        /// The file of OCSF findings.
+        Ocsf = "ocsf",
+        /// Syslog.
+        Syslog = "syslog",
+        /// HTTP POST.
+        Webhook = "webhook",
+        /// Prometheus Alertmanager.
+        Alertmanager = "alertmanager",
+        /// The incident database.
+        Store = "store",
     }
 }
 
@@ -81,6 +95,28 @@ label_values! {
         QueueFull = "queue_full",
         /// The sensor ended before the output recovered.
         Shutdown = "shutdown",
+        /// The receiver will never take it.
+        Refused = "refused",
+        /// Retention took it from the database before it could be sent.
+        Expired = "expired",
+    }
+}
+
+label_values! {
+    /// Why an update was not told, beside the reasons of the engine ([`Suppressed`]).
+    Hidden {
+        /// A suppression that somebody wrote.
+        Rule = "rule",
+    }
+}
+
+label_values! {
+    /// Why stored updates were removed.
+    Forgotten {
+        /// They were older than `incidents_retention`.
+        Age = "age",
+        /// The database was larger than `incidents_size`.
+        Size = "size",
     }
 }
 
@@ -131,6 +167,21 @@ const UNSCORED_VALUES: [&str; Unscored::ALL.len() + Lost::VALUES.len()] = {
     labels
 };
 
+/// Reasons of the engine, then those of this module.
+const SUPPRESSED_VALUES: [&str; Suppressed::ALL.len() + Hidden::VALUES.len()] = {
+    let mut labels = [""; Suppressed::ALL.len() + Hidden::VALUES.len()];
+    let mut index = 0;
+    while index < labels.len() {
+        labels[index] = if index < Suppressed::ALL.len() {
+            Suppressed::ALL[index].label()
+        } else {
+            Hidden::VALUES[index - Suppressed::ALL.len()]
+        };
+        index += 1;
+    }
+    labels
+};
+
 pub(super) const STAGE: Label = closed("stage", Stage::VALUES);
 pub(super) const CAUSE: Label = closed("cause", FlipCause::VALUES);
 pub(super) const ROW_KIND: Label = closed("kind", labels_of!(RowKind));
@@ -143,7 +194,8 @@ pub(super) const INTERFACE: Label = open("interface", "watched interfaces, at mo
 pub(super) const PROGRAM: Label = open("program", "the sensor's BPF programs");
 pub(crate) const PHASE: Label = closed("phase", labels_of!(Phase));
 pub(super) const ENDED: Label = closed("reason", &["fin", "rst", "idle", "active", "evicted"]);
-pub(super) const SUPPRESSED: Label = closed("reason", labels_of!(Suppressed));
+pub(super) const SUPPRESSED: Label = closed("reason", &SUPPRESSED_VALUES);
+pub(super) const FORGOTTEN: Label = closed("reason", Forgotten::VALUES);
 pub(super) const SEVERITY: Label = closed("severity", labels_of!(Severity));
 pub(super) const BEHAVIOUR: Label = closed("behaviour", labels_of!(Behaviour));
 pub(super) const MODEL_ID: Label = open("id", "one value: the model in use");

@@ -6,8 +6,8 @@ use super::{
     MetricsError, Registry,
     family::{Def, Family, Label},
     label::{
-        BEHAVIOUR, CAUSE, DETECTOR, DROPPED, ENDED, INTERFACE, MODE, MODEL_ID, PHASE, PROGRAM, ROW_KIND,
-        SEVERITY, SINK, SKIPPED, STAGE, SUPPRESSED, UNSCORED,
+        BEHAVIOUR, CAUSE, DETECTOR, DROPPED, ENDED, FORGOTTEN, INTERFACE, MODE, MODEL_ID, PHASE, PROGRAM,
+        ROW_KIND, SEVERITY, SINK, SKIPPED, STAGE, SUPPRESSED, UNSCORED,
     },
 };
 
@@ -149,12 +149,14 @@ metrics! {
     reconstruction_error: BatchHistogram = "sensor_reconstruction_error" [] in ERROR_BUCKETS;
     /// Hosts over the alarm threshold in a window, by the kind of their strongest row.
     alarms: IntCounterVec = "sensor_alarms_total" [ROW_KIND];
-    /// Alarms that led to no notification of their own, by the reason.
+    /// Alarms that led to no notification of their own, by the reason; for suppressions (`rule`) the updates they hid.
     alarms_suppressed: IntCounterVec = "sensor_alarms_suppressed_total" [SUPPRESSED];
     /// Incidents opened.
     incidents: IntCounterVec = "sensor_incidents_total" [SEVERITY, BEHAVIOUR];
     /// Incidents that are open now.
     incidents_open: GaugeVec = "sensor_incidents_open" [SEVERITY];
+    /// Stored updates of incidents that were removed, by the bound they went over.
+    incident_updates_forgotten: IntCounterVec = "sensor_incident_updates_forgotten_total" [FORGOTTEN];
     /// False alarms a day that the operator accepts.
     alarm_budget_per_day: Gauge = "sensor_alarm_budget_per_day" [];
     /// Incidents opened in the last 24 hours.

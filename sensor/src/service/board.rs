@@ -1,8 +1,8 @@
-//! What the sensor shows of itself: health, status and the latest incidents, gathered from all stages.
+//! What the sensor shows of itself: health and status, gathered from all stages.
 //! It must never grow without bound, nor make a stage wait for a reader.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -18,6 +18,7 @@ use crate::{
     config::Settings,
     engine::Phase,
     http::View,
+    incidents::Place,
     metrics::{
         Metrics,
         label::{self, Stage},
@@ -25,8 +26,6 @@ use crate::{
     probe::Mode,
 };
 
-/// Incidents that are kept for the page and the API.
-const KEPT_INCIDENTS: usize = 500;
 /// How long the drain may be silent, on top of three intervals.
 const DRAIN_PATIENCE_SECONDS: f64 = 5.0;
 /// How long scoring may be silent, on top of three windows: a busy host may starve it for a while.
@@ -45,8 +44,6 @@ struct Inner {
     phase: Phase,
     learning_progress: f64,
     model: Option<ModelFacts>,
-    /// Latest state of each incident, in the order they were opened.
-    incidents: VecDeque<(String, Value)>,
     incidents_open: u64,
     /// Traffic at the last tick, and the rates since the one before.
     last: BTreeMap<String, (u64, IfaceCounters)>,
@@ -68,6 +65,7 @@ pub(super) struct Board {
     capture: Arc<Capture>,
     settings: Arc<ArcSwap<Settings>>,
     drain_failing: Arc<AtomicBool>,
+    incidents: Place,
     started_ns: u64,
     started_unix: f64,
     inner: Mutex<Inner>,
@@ -79,12 +77,12 @@ impl Board {
         capture: Arc<Capture>,
         settings: Arc<ArcSwap<Settings>>,
         drain_failing: Arc<AtomicBool>,
+        incidents: Place,
     ) -> Self {
         let inner = Inner {
             phase: Phase::Learning,
             learning_progress: 0.0,
             model: None,
-            incidents: VecDeque::new(),
             incidents_open: 0,
             last: BTreeMap::new(),
             rates: BTreeMap::new(),
@@ -94,6 +92,7 @@ impl Board {
             capture,
             settings,
             drain_failing,
+            incidents,
             started_ns: clock::monotonic_ns(),
             started_unix: clock::unix_seconds(),
             inner: Mutex::new(inner),
@@ -124,18 +123,6 @@ impl Board {
             .model_trained_timestamp_seconds
             .set(facts.created_ns as f64 / 1e9);
         self.lock().model = Some(facts);
-    }
-
-    /// An incident began, went on or ended: `line` is its journal line.
-    pub(super) fn incident(&self, id: &str, line: Value) {
-        let mut inner = self.lock();
-        match inner.incidents.iter_mut().find(|(held, _)| held == id) {
-            Some((_, held)) => *held = line,
-            None => inner.incidents.push_back((id.to_owned(), line)),
-        }
-        if inner.incidents.len() > KEPT_INCIDENTS {
-            inner.incidents.pop_front();
-        }
     }
 
     /// Computes rates; called once a second.
@@ -173,6 +160,13 @@ impl Board {
 
     /// What is wrong now, in sentences.
     fn problems(&self) -> Vec<String> {
+        let mut found = self.blindness();
+        found.extend(self.incidents.problem());
+        found
+    }
+
+    /// What keeps the sensor from counting, in sentences.
+    fn blindness(&self) -> Vec<String> {
         let mut found = Vec::new();
         if self.drain_failing.load(Ordering::Relaxed) {
             found.push("the kernel tables cannot be read: see the log".to_owned());
@@ -231,7 +225,7 @@ impl View for Board {
     }
 
     fn readiness(&self) -> Result<(), Vec<String>> {
-        let mut found = self.problems();
+        let mut found = self.blindness();
         if self.metrics.drain_duration_seconds.get_sample_count() == 0 {
             found.push("the kernel tables have not been read yet".to_owned());
         }
@@ -295,15 +289,5 @@ impl View for Board {
             "alarm_budget_per_day": self.settings.load().alarm_budget_per_day,
             "incidents_open": inner.incidents_open,
         })
-    }
-
-    fn incidents(&self, limit: usize) -> Vec<Value> {
-        self.lock()
-            .incidents
-            .iter()
-            .rev()
-            .take(limit)
-            .map(|(_, line)| line.clone())
-            .collect()
     }
 }

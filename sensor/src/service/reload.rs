@@ -21,6 +21,7 @@ pub(super) struct Reload<'a> {
     pub(super) capture: Arc<Capture>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) journal: sink::Sender,
+    pub(super) sinks: &'a sink::Sinks,
 }
 
 impl Reload<'_> {
@@ -35,6 +36,7 @@ impl Reload<'_> {
     /// Reads everything again and applies it.
     pub(super) fn reload(&self) {
         self.journal.reopen();
+        self.sinks.reopen();
         let mut wanted = match self.loader.load() {
             Ok(settings) => settings,
             Err(problems) => {

@@ -18,10 +18,11 @@ use super::{
     clock,
     drain::Closed,
     store::Store,
+    tell::Teller,
     train::{self, Trained},
 };
 use crate::{
-    alert::{Alert, Severity, State, incident::IncidentSettings},
+    alert::{Severity, incident::IncidentSettings},
     config::{Network, Settings},
     engine::{Engine, EngineSettings, Outcome, Phase, Suppressed, Unscored},
     features::{ExtractorSettings, RowKind},
@@ -31,7 +32,6 @@ use crate::{
     },
     model::{self, Model},
     privacy::AddressNames,
-    sink,
 };
 
 /// How often the outcome of a training is looked for while no window comes.
@@ -45,8 +45,8 @@ pub(super) struct Surroundings {
     pub(super) board: Arc<Board>,
     pub(super) capture: Arc<Capture>,
     pub(super) store: Arc<Store>,
-    pub(super) journal: sink::Sender,
     pub(super) names: AddressNames,
+    pub(super) teller: Teller,
 }
 
 /// The thread's state.
@@ -113,7 +113,8 @@ impl ScoreStage {
         let outcome = self.engine.window(&closed.window, closed.wall_end_ns, &name);
         let took_ns = clock::monotonic_ns().saturating_sub(began_ns);
         metrics.scoring_duration_seconds.observe(took_ns as f64 / 1e9);
-        self.publish(&outcome);
+        let incidents_open = outcome.incidents_open.iter().sum();
+        self.publish(outcome);
         let lag_ns = clock::unix_ns().saturating_sub(closed.wall_end_ns).max(0);
         metrics.window_lag_seconds.set(lag_ns as f64 / 1e9);
         let beat = metrics
@@ -140,7 +141,7 @@ impl ScoreStage {
                 Arc::clone(&self.around.store),
             ));
         }
-        self.show_progress(outcome.incidents_open.iter().sum());
+        self.show_progress(incidents_open);
     }
 
     fn show_progress(&self, incidents_open: u64) {
@@ -188,7 +189,7 @@ impl ScoreStage {
         tracing::info!(model = model.id, "detecting");
     }
 
-    fn publish(&self, outcome: &Outcome) {
+    fn publish(&mut self, outcome: Outcome) {
         let metrics = &self.around.metrics;
         for kind in RowKind::ALL {
             let index = model::pool_index(kind);
@@ -240,39 +241,8 @@ impl ScoreStage {
                 timestamp_seconds: clock::unix_seconds(),
             });
         }
-        for alert in &outcome.alerts {
-            self.tell(alert);
-        }
-    }
-
-    fn tell(&self, alert: &Alert) {
-        // The journal's line keeps the order of the contract; a `Value` would sort the fields.
-        match (serde_json::to_string(alert), serde_json::to_value(alert)) {
-            (Ok(line), Ok(value)) => {
-                self.around.journal.send(line);
-                self.around.board.incident(&alert.id, value);
-            }
-            (Err(cause), _) | (_, Err(cause)) => {
-                tracing::error!(incident = alert.id, %cause, "this incident could not be written as JSON");
-            }
-        }
-        let (severity, behaviour) = (alert.severity.label(), alert.behaviour.label());
-        match alert.state {
-            State::Open => tracing::warn!(incident = alert.id, severity, behaviour, "{}", alert.summary),
-            State::Update => tracing::info!(
-                incident = alert.id,
-                severity,
-                behaviour,
-                "goes on: {}",
-                alert.summary
-            ),
-            State::Closed => tracing::info!(
-                incident = alert.id,
-                severity,
-                behaviour,
-                "over: {}",
-                alert.summary
-            ),
+        for alert in outcome.alerts {
+            self.around.teller.tell(alert);
         }
     }
 }

@@ -35,7 +35,13 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
 }
 
 fn start(path: &Path, capacity: usize, metrics: &Arc<Metrics>) -> Journal {
-    Journal::start(Target::File(path.to_owned()), capacity, Arc::clone(metrics)).unwrap()
+    Journal::start(
+        Target::File(path.to_owned()),
+        Rotation::default(),
+        capacity,
+        Arc::clone(metrics),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -92,7 +98,13 @@ fn reopening_follows_a_rotated_file() {
 
 #[test]
 fn a_journal_that_cannot_be_opened_names_file_and_fix() {
-    let found = Journal::start(Target::File("/nonexistent/alerts.jsonl".into()), 1, metrics()).unwrap_err();
+    let found = Journal::start(
+        Target::File("/nonexistent/alerts.jsonl".into()),
+        Rotation::default(),
+        1,
+        metrics(),
+    )
+    .unwrap_err();
     assert!(found.to_string().contains("/nonexistent/alerts.jsonl"), "{found}");
     assert!(found.to_string().contains("`alerts`"), "{found}");
 }
@@ -111,10 +123,15 @@ fn a_full_device_keeps_events_up_to_the_bound_and_counts_the_rest() {
 }
 
 /// A file system of one mebibyte; unmounted when dropped.
-struct SmallDisk(tempfile::TempDir);
+pub(crate) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn mount() -> Option<Self> {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// `None` without the privilege to mount.
+    pub(crate) fn mount() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let status = std::process::Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
@@ -140,8 +157,8 @@ fn after_a_full_disk_every_queued_event_is_written_whole() {
         println!("skipped: mounting a tmpfs needs root");
         return;
     };
-    let path = disk.0.path().join("alerts.jsonl");
-    let ballast = disk.0.path().join("ballast");
+    let path = disk.path().join("alerts.jsonl");
+    let ballast = disk.path().join("ballast");
     let metrics = metrics();
     let journal = start(&path, 100, &metrics);
     // What remains holds the first event and a part of the second: that one must be continued, not repeated.
@@ -162,4 +179,49 @@ fn after_a_full_disk_every_queued_event_is_written_whole() {
         .collect();
     assert_eq!(found, (0..20).map(event).collect::<Vec<_>>());
     assert_eq!(dropped(&metrics, DropReason::QueueFull), 0);
+}
+
+#[test]
+fn a_file_that_has_grown_large_is_set_aside_and_no_line_is_lost_or_broken() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alerts.jsonl");
+    let rotation = Rotation {
+        max_bytes: 100,
+        keep: 3,
+    };
+    let journal = Journal::start(Target::File(path.clone()), rotation, 100, metrics()).unwrap();
+    for n in 10..45 {
+        assert!(journal.sender().send(format!("line {n}")));
+    }
+    journal.close(Duration::from_secs(5));
+    let read = |suffix: &str| fs::read_to_string(format!("{}{suffix}", path.display()));
+    // Twelve lines of eight bytes fit: 35 lines are two full files and the rest.
+    let lines = [".2", ".1", ""].map(|suffix| read(suffix).unwrap()).concat();
+    let expected: Vec<_> = (10..45).map(|n| format!("line {n}")).collect();
+    assert_eq!(lines.lines().collect::<Vec<_>>(), expected);
+    assert!(read(".3").is_err());
+    assert!(read("").unwrap().len() <= 100 && read(".1").unwrap().len() <= 100);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn only_as_many_files_are_kept_as_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alerts.jsonl");
+    let rotation = Rotation {
+        max_bytes: 8,
+        keep: 2,
+    };
+    let journal = Journal::start(Target::File(path.clone()), rotation, 100, metrics()).unwrap();
+    for n in 10..20 {
+        assert!(journal.sender().send(format!("line {n}")));
+    }
+    journal.close(Duration::from_secs(5));
+    let mut names: Vec<_> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["alerts.jsonl", "alerts.jsonl.1", "alerts.jsonl.2"]);
+    assert_eq!(fs::read_to_string(path).unwrap(), "line 19\n");
 }

@@ -13,8 +13,18 @@ const LAYERS: [&str; 7] = [
 
 /// The rim, which no pure layer may use. The engine alone may hold a loaded model: `model` names the type; reading
 /// and writing it stays with the rim, because the engine may not touch files.
-const RIM: [&str; 10] = [
-    "probe", "model", "sink", "metrics", "http", "service", "config", "cli", "doctor", "flows",
+const RIM: [&str; 11] = [
+    "probe",
+    "model",
+    "sink",
+    "incidents",
+    "metrics",
+    "http",
+    "service",
+    "config",
+    "cli",
+    "doctor",
+    "flows",
 ];
 const RIM_EXCEPTIONS: [(&str, &str); 1] = [("engine", "model")];
 

@@ -68,7 +68,7 @@ function showIncidents(incidents) {
   const rows = incidents.map((one) => {
     const row = document.createElement("tr");
     cell(row, new Date(one.first_seen).toLocaleString());
-    cell(row, one.state);
+    cell(row, one.suppressed_by ? one.state + ", hidden by suppression " + one.suppressed_by : one.state);
     cell(row, one.severity, bad.includes(one.severity) ? "bad" : "warn");
     cell(row, one.summary);
     return row;
@@ -81,7 +81,8 @@ async function refresh() {
   try {
     const get = async (path) => (await fetch(path, { signal: AbortSignal.timeout(5000) })).json();
     showStatus(await get("/api/v1/status"));
-    showIncidents((await get("/api/v1/incidents?limit=50")).incidents);
+    // Without them the status says why.
+    showIncidents((await get("/api/v1/incidents?limit=50")).incidents || []);
   } catch {
     byId("phase").textContent = "sensor does not answer";
     byId("phase").className = "bad";
