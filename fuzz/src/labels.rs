@@ -169,7 +169,7 @@ fn seconds(text: &str) -> Option<u64> {
 
 /// Flows of generated frames.
 fn flows() -> Vec<Parsed> {
-    let mut random = Random::new(0x1abe_1);
+    let mut random = Random::new(0x0001_abe1);
     std::iter::repeat_with(|| generate::frame(&mut random))
         .filter_map(|frame| parse::parse(frame.as_slice(), &Frame::ethernet(frame.len() as u32)).ok())
         .take(FLOWS)

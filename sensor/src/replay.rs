@@ -37,11 +37,13 @@ pub enum ReplayError {
         /// Why.
         source: std::io::Error,
     },
-    /// Standard input could not be kept for a second reading.
+    /// Standard input or a pipe could not be kept for a second reading.
     #[error(
-        "cannot copy standard input to a temporary file: {source}; make room in the directory TMPDIR names, or say how long to learn (--learn), so that one reading is enough"
+        "cannot copy {what} (- is standard input) to a temporary file: {source}; make room in the directory TMPDIR names, or say how long to learn (--learn), so that one reading is enough"
     )]
     Spool {
+        /// The input.
+        what: String,
         /// Why.
         source: std::io::Error,
     },

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -34,6 +35,8 @@ pub(crate) fn run(only: Option<&str>, time: Duration) -> Result<bool> {
     let lock = shell::root().join("fuzz/Cargo.lock");
     fs::copy(shell::root().join("Cargo.lock"), &lock)
         .with_context(|| format!("cannot write {}", lock.display()))?;
+    // Once, before anything runs: what cannot be built has not failed on an input.
+    shell::run(unstable(&mut shell::cargo(["fuzz", "build"])))?;
     let mut failed = Vec::new();
     for name in known.iter().filter(|name| only.is_none_or(|only| only == *name)) {
         eprintln!("\n=== {name}, {} s", time.as_secs());
@@ -106,7 +109,10 @@ fn fuzz(name: &str, time: Duration) -> Result<()> {
         format!("-timeout={TIMEOUT_S}"),
         "-print_final_stats=1".to_owned(),
     ]);
-    // Sanitizers and coverage are unstable flags; the pinned toolchain takes them when it is told to.
-    cargo.env("RUSTC_BOOTSTRAP", "1");
-    shell::run(&mut cargo)
+    shell::run(unstable(&mut cargo))
+}
+
+/// Sanitizers and coverage are unstable flags; the pinned toolchain takes them when it is told to.
+fn unstable(cargo: &mut Command) -> &mut Command {
+    cargo.env("RUSTC_BOOTSTRAP", "1")
 }

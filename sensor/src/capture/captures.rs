@@ -29,6 +29,8 @@ pub struct Captures {
 
 struct Input {
     path: PathBuf,
+    /// What a person calls it.
+    name: String,
     state: State,
     head: Option<Head>,
     /// Slot of each interface of its report.
@@ -51,6 +53,14 @@ impl Captures {
     /// When an input cannot be opened or is no capture. Of several inputs, those that end before their first packet are
     /// reported at the end instead, as damage: rotating capture tools leave them.
     pub fn open(paths: &[PathBuf]) -> Result<Self, CaptureError> {
+        Self::open_as(paths, paths)
+    }
+
+    /// The same of inputs that are read from elsewhere than where their names say: copies of pipes.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_as(paths: &[PathBuf], names: &[PathBuf]) -> Result<Self, CaptureError> {
         if paths.is_empty() {
             return Err(CaptureError::NoInput);
         }
@@ -65,8 +75,8 @@ impl Captures {
             slots: Slots::default(),
             total: Some(0),
         };
-        for (index, path) in paths.iter().enumerate() {
-            let (input, total) = Input::open(path, several)?;
+        for (index, (path, name)) in paths.iter().zip(names).enumerate() {
+            let (input, total) = Input::open(path, name.display().to_string(), several)?;
             captures.total = captures.total.zip(total).map(|(sum, total)| sum + total);
             if let Some(head) = &input.head {
                 captures.waiting.push(Reverse((head.time_ns, index)));
@@ -165,8 +175,7 @@ impl FrameSource for Captures {
         let interface = usize::from(head.interface);
         while input.slots.len() <= interface {
             let interface = reader.interface(input.slots.len())?;
-            let file = input.path.to_string_lossy();
-            input.slots.push(self.slots.take(index, &file, interface));
+            input.slots.push(self.slots.take(index, &input.name, interface));
         }
         Some(CapturedFrame {
             time_ns: head.time_ns,
@@ -183,18 +192,20 @@ impl FrameSource for Captures {
 impl Input {
     /// Opens an input and reads to its first frame. Of several, files are closed again until their time comes, so that
     /// a thousand rotated files need neither a thousand descriptors nor as many buffers.
-    fn open(path: &Path, several: bool) -> Result<(Self, Option<u64>), CaptureError> {
-        let name = || path.display().to_string();
-        let io = |source| CaptureError::Io { name: name(), source };
-        let opened = stream::open(path, !several).map_err(io)?;
+    fn open(path: &Path, name: String, several: bool) -> Result<(Self, Option<u64>), CaptureError> {
+        let opened = match stream::open(path, !several) {
+            Ok(opened) => opened,
+            Err(source) => return Err(CaptureError::Io { name, source }),
+        };
         let mut input = Self {
             path: path.to_owned(),
+            name,
             state: State::Parked,
             head: None,
             slots: Vec::new(),
             read: opened.read,
         };
-        match CaptureReader::new(opened.stream, &name()) {
+        match CaptureReader::new(opened.stream, &input.name) {
             Ok(mut reader) => {
                 input.head = reader.advance();
                 if input.head.is_none() {
@@ -207,9 +218,12 @@ impl Input {
                 }
             }
             Err(NotACapture::Empty | NotACapture::HeaderCut) if several => {
-                input.state = State::Done(lost(path, What::Truncated));
+                input.state = State::Done(lost(&input.name, What::Truncated));
             }
-            Err(what) => return Err(CaptureError::NotACapture { name: name(), what }),
+            Err(what) => {
+                let name = input.name;
+                return Err(CaptureError::NotACapture { name, what });
+            }
         }
         Ok((input, opened.total))
     }
@@ -220,8 +234,7 @@ impl Input {
         let opened = stream::open(&self.path, true).map_err(|error| error.to_string());
         let reader = opened.and_then(|opened| {
             self.read = opened.read;
-            let name = self.path.display().to_string();
-            CaptureReader::new(opened.stream, &name).map_err(|what| what.to_string())
+            CaptureReader::new(opened.stream, &self.name).map_err(|what| what.to_string())
         });
         self.state = match reader {
             Ok(mut reader) => {
@@ -232,14 +245,14 @@ impl Input {
                     State::Done(reader.report())
                 }
             }
-            Err(why) => State::Done(lost(&self.path, What::Unreadable { why })),
+            Err(why) => State::Done(lost(&self.name, What::Unreadable { why })),
         };
     }
 
     fn report(&self) -> InputReport {
         match &self.state {
             State::Parked => InputReport {
-                name: self.path.display().to_string(),
+                name: self.name.clone(),
                 ..InputReport::default()
             },
             State::Open(reader) => reader.report(),
@@ -249,9 +262,9 @@ impl Input {
 }
 
 /// The report of an input of which nothing was read.
-fn lost(path: &Path, what: What) -> InputReport {
+fn lost(name: &str, what: What) -> InputReport {
     let mut report = InputReport {
-        name: path.display().to_string(),
+        name: name.to_owned(),
         ..InputReport::default()
     };
     report.damaged(0, what, 0);

@@ -47,6 +47,8 @@ pub enum NotACapture {
         /// What turns it into a capture.
         with: &'static str,
     },
+    /// Rows that `sensor flows` wrote.
+    FlowFile,
     /// It could not be read.
     Unreadable(String),
     /// Something unknown.
@@ -69,6 +71,9 @@ const KNOWN: [(&[u8], &str, &str); 9] = [
     (b"RTSS", "a Windows Network Monitor 1 capture", "editcap -F pcap"),
     (b"GMBU", "a Windows Network Monitor 2 capture", "editcap -F pcap"),
 ];
+
+/// First bytes of flow files, in each format.
+const FLOW_FILES: [&[u8]; 3] = [b"PAR1", b"{\"kind\":", b"kind,window_start,"];
 
 /// First bytes of captures.
 const MAGICS: [&[u8]; 7] = [
@@ -96,6 +101,9 @@ impl NotACapture {
         {
             return Self::HeaderCut;
         }
+        if FLOW_FILES.iter().any(|start| bytes.starts_with(start)) {
+            return Self::FlowFile;
+        }
         KNOWN
             .iter()
             .find(|(magic, ..)| bytes.starts_with(magic))
@@ -109,6 +117,9 @@ impl fmt::Display for NotACapture {
             Self::Empty => formatter.write_str("it is empty"),
             Self::HeaderCut => formatter.write_str("it ends within its header, before the first packet"),
             Self::Convert { format, with } => write!(formatter, "it is {format}; convert it first ({with})"),
+            Self::FlowFile => formatter.write_str(
+                "it is a flow file, which `sensor train` and `sensor evaluate` read; this command needs the packets",
+            ),
             Self::Unreadable(why) => write!(formatter, "it cannot be read: {why}"),
             Self::Unknown => formatter.write_str(
                 "it begins with neither pcap nor pcapng; tcpdump -w and Wireshark write such files",

@@ -15,7 +15,6 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    capture::Captures,
     evaluate::{
         report,
         run::{Evaluated, Evaluation},
@@ -25,7 +24,6 @@ use crate::{
     labels::Labels,
     model::Model,
     replay::{
-        ReplayError,
         outputs::Output,
         scan::{Rereadable, scan},
         stored::InputKind,
@@ -119,23 +117,21 @@ pub(super) fn run(evaluate: &Evaluate, format: Option<&String>) -> Result<u8, Fa
 fn on_captures(evaluation: &Evaluation<'_>, models: &[Arc<Model>]) -> Result<(Vec<Evaluated>, u8), Failure> {
     let rereadable = Rereadable::of(evaluation.inputs)?;
     let before = if evaluation.labels.by_frame() && evaluation.inputs.len() > 1 {
-        scan(rereadable.paths())?.before
+        scan(&rereadable)?.before
     } else {
         Vec::new()
     };
     let evaluation = Evaluation {
-        inputs: rereadable.paths(),
         before: &before,
         ..*evaluation
     };
     let mut all = Vec::new();
     let mut code = 0;
     for (index, model) in models.iter().enumerate() {
-        let captures = Captures::open(rereadable.paths()).map_err(ReplayError::from)?;
+        let captures = rereadable.open()?;
         let bar = Progress::over(&captures, "evaluate");
-        drop(captures);
         let (evaluated, driven) =
-            evaluation.captures(Arc::clone(model), &mut |captures| bar.show(captures))?;
+            evaluation.captures(captures, Arc::clone(model), &mut |captures| bar.show(captures))?;
         bar.done();
         if index == 0 {
             let packets_per_second = evaluated.figures.speed.packets_per_second.max(1e-9);

@@ -64,14 +64,14 @@ pub(super) fn run(replay: &Replay, format: Option<&String>) -> Result<u8, Failur
         None => None,
     };
     let rereadable;
-    let (paths, learn_ns) = if model.is_some() || replay.learn.is_some() {
-        (replay.captures.as_slice(), settings.learn.as_nanos() as u64)
+    let (captures, learn_ns) = if model.is_some() || replay.learn.is_some() {
+        let captures = Captures::open(&replay.captures).map_err(ReplayError::from)?;
+        (captures, settings.learn.as_nanos() as u64)
     } else {
         rereadable = Rereadable::of(&replay.captures)?;
-        let seen = scan(rereadable.paths())?;
-        (rereadable.paths(), (seen.last_ns - seen.first_ns) / 4)
+        let seen = scan(&rereadable)?;
+        (rereadable.open()?, (seen.last_ns - seen.first_ns) / 4)
     };
-    let captures = Captures::open(paths).map_err(ReplayError::from)?;
     let names = privacy_key::offline(&settings)?;
     let mut alerts = Output::create(&replay.alerts)?;
     let mut scores = match &replay.scores {

@@ -10,7 +10,6 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    capture::Captures,
     detect::scorer::DetectorKind,
     engine::TrainingJob,
     labels::Labels,
@@ -106,10 +105,10 @@ pub(super) fn run(train: &Train, format: Option<&String>) -> Result<u8, Failure>
 fn from_captures(train: &Train, lessons: &Lessons<'_>) -> Result<(TrainingJob, u8), Failure> {
     let rereadable = Rereadable::of(&train.inputs)?;
     let before = match lessons.labels {
-        Some(labels) if labels.by_frame() && train.inputs.len() > 1 => scan(rereadable.paths())?.before,
+        Some(labels) if labels.by_frame() && train.inputs.len() > 1 => scan(&rereadable)?.before,
         _ => Vec::new(),
     };
-    let captures = Captures::open(rereadable.paths()).map_err(ReplayError::from)?;
+    let captures = rereadable.open()?;
     let bar = Progress::over(&captures, "read");
     let lessons = Lessons {
         before: &before,

@@ -91,10 +91,10 @@ impl Evaluation<'_> {
     /// See [`ReplayError`].
     pub fn captures(
         &self,
+        captures: Captures,
         model: Arc<Model>,
         progress: &mut (dyn FnMut(&Captures) + Send),
     ) -> Result<(Evaluated, Driven), ReplayError> {
-        let captures = Captures::open(self.inputs)?;
         let mut engine = self.engine(&model);
         let mut sums = Sums::default();
         let began = Instant::now();

@@ -20,6 +20,9 @@ pub fn flows_markdown() -> String {
          host rows, so sums over a file are right. Rows of a window stand together, flows before hosts; windows come in \
          the order of time. Integers above 2^63 - 1 stay there. Times are UTC; columns that end in `_ns` are exact.\n\
          `src` is who opened the flow: the sender of the SYN, or of the first packet where there is none.\n\n\
+         pandas and `DuckDB` read all three formats as they are (`tests/tests/flows.rs`). So does Spark, tried by hand \
+         with pyspark 4.3.0 on Java 17: every column of the Parquet file (there are no unsigned integers and no \
+         nanosecond timestamps in it, which Spark has trouble with), and CSV and JSON lines with the same totals.\n\n\
          Features are described in [features.md](features.md); here they have the same names, those of host rows with \
          the prefix `host_`. `fact_` are the raw counters of host rows.\n\n",
     );

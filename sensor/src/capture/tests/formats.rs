@@ -231,6 +231,9 @@ fn what_is_no_capture_is_refused_and_named() {
         read(b"time,src,dst\n1,2,3\nand so on").unwrap_err(),
         NotACapture::Unknown
     );
+    for rows in ["PAR1....", "kind,window_start,window_end", "{\"kind\":\"flow\"}"] {
+        assert_eq!(read(rows.as_bytes()).unwrap_err(), NotACapture::FlowFile);
+    }
     let xz = read(b"\xfd7zXZ\0....................").unwrap_err();
     assert!(xz.to_string().contains("xz -dc"), "{xz}");
 }
