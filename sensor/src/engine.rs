@@ -8,6 +8,7 @@ pub mod job;
 mod judge;
 mod learned;
 pub mod outcome;
+mod recalibrate;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use outcome::{ErrorHistogram, Exemplar, Outcome, ScoreRow, Suppressed, Unsco
 
 use self::evidence::Evidence;
 use self::judge::Bench;
+use self::recalibrate::Recalibration;
 
 /// Windows with less than this share of their packets in flow rows are not learned from.
 const MIN_LEARNING_COVERAGE: f32 = 0.5;
@@ -98,6 +100,7 @@ pub struct Engine {
     opened_by_hour: VecDeque<(i64, u64)>,
     drift: f64,
     evidence: Evidence,
+    recalibration: Recalibration,
     /// End of the last window that was scored.
     scored_ns: Option<u64>,
 }
@@ -116,6 +119,7 @@ impl Engine {
             opened_by_hour: VecDeque::new(),
             drift: 1.0,
             evidence: Evidence::new(settings.seed),
+            recalibration: Recalibration::default(),
             scored_ns: None,
             settings,
         };
@@ -168,6 +172,7 @@ impl Engine {
         self.phase = Phase::Detecting;
         self.drift = 1.0;
         self.evidence = Evidence::new(self.settings.seed);
+        self.recalibration = Recalibration::default();
         self.problem = None;
         self.learned = Learned::new(self.settings.seed);
     }
@@ -266,6 +271,7 @@ impl Engine {
         let bench = Bench {
             model,
             thresholds,
+            raised: self.recalibration.factor() as f32,
             seed: self.settings.seed,
             keep_scores: self.settings.keep_scores,
             now_ns,
@@ -287,6 +293,11 @@ impl Engine {
             outcome.alerts.sort_by(|a, b| a.id.cmp(&b.id));
         }
         outcome.drift_ratio = self.drift;
+        outcome.threshold_factor = self.recalibration.factor();
+        let opened = outcome.incidents_opened.iter();
+        let unnamed = opened.filter(|(_, behaviour)| !behaviour.is_specific()).count();
+        self.recalibration
+            .window(unnamed as u64, since_ns, self.settings.alarm_budget_per_day);
         let failed = outcome
             .rows_unscored
             .get(Unscored::Error as usize)

@@ -171,6 +171,17 @@ impl Severity {
         }
     }
 
+    /// The severities that a behaviour can have.
+    pub fn possible(behaviour: Behaviour) -> impl Iterator<Item = Self> {
+        let (least, most) = (
+            Self::judge(behaviour, 0, 0, 1.0),
+            Self::judge(behaviour, u64::MAX, i64::MAX, 0.0),
+        );
+        Self::ALL
+            .into_iter()
+            .filter(move |severity| *severity >= least && *severity <= most)
+    }
+
     /// Severity of a behaviour: its base, one step up for a wide spread (`spread` targets, ports or sources of at least
     /// 1,000) and one for persistence (five minutes), one step down for a p-value that calibration traffic itself
     /// reached more than once in a hundred.

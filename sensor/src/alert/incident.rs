@@ -30,6 +30,8 @@ pub struct IncidentSettings {
     /// The same for behaviours that only say that something is unusual: what is odd about a host tends to come back, and
     /// an hour later it is no news.
     pub idle_unspecific_ns: i64,
+    /// For how long such a one, once closed, goes on as the same incident if its host stands out again.
+    pub rest_ns: i64,
     /// How addresses are written.
     pub names: AddressNames,
 }
@@ -41,6 +43,7 @@ impl Default for IncidentSettings {
             update_interval_ns: 60_000_000_000,
             idle_ns: 300_000_000_000,
             idle_unspecific_ns: 3_600_000_000_000,
+            rest_ns: 86_400_000_000_000,
             names: AddressNames::plain(),
         }
     }
@@ -111,18 +114,22 @@ struct Incident {
     services: BTreeSet<(u8, u16)>,
     community_ids: Vec<String>,
     first_ns: i64,
+    /// When it was opened, or opened again after it had been closed.
+    awake_ns: i64,
     last_ns: i64,
     /// Last sighting or side effect: what keeps it open.
     alive_ns: i64,
     sent_ns: i64,
 }
 
-/// Open incidents, by subject and behaviour.
+/// Open incidents, by subject and behaviour (one behaviour stands for all that only say that something is unusual).
 #[derive(Debug)]
 pub struct Incidents {
     settings: IncidentSettings,
     sensor: String,
     open: BTreeMap<([u8; 16], Behaviour), Incident>,
+    /// Closed ones without a name, by subject: as many as may be open.
+    resting: BTreeMap<[u8; 16], Incident>,
     opened: u64,
 }
 
@@ -133,6 +140,7 @@ impl Incidents {
             settings,
             sensor,
             open: BTreeMap::new(),
+            resting: BTreeMap::new(),
             opened: 0,
         }
     }
@@ -157,7 +165,7 @@ impl Incidents {
         model: &str,
         alerts: &mut Vec<Alert>,
     ) -> (Disposition, Option<(String, Severity)>) {
-        let key = (seen.subject, seen.behaviour);
+        let key = key(seen.subject, seen.behaviour);
         if let Some(incident) = self.open.get_mut(&key) {
             let disposition = incident.add(seen, now_ns, &self.settings);
             if disposition != Disposition::Quiet {
@@ -183,6 +191,11 @@ impl Incidents {
         if self.open.len() >= self.settings.max_open {
             return (Disposition::Refused, None);
         }
+        if !seen.behaviour.is_specific()
+            && let Some(incident) = self.resting.remove(&seen.subject)
+        {
+            return self.reopen(incident, seen, now_ns, model, alerts);
+        }
         self.opened += 1;
         let incident = Incident::new(seen, self.name(&key, now_ns), now_ns);
         alerts.push(incident.alert(State::Open, now_ns, model, &self.sensor, &self.settings.names));
@@ -193,7 +206,7 @@ impl Incidents {
 
     /// Closes what has been silent, at the end of a window.
     pub fn close_idle(&mut self, now_ns: i64, model: &str, alerts: &mut Vec<Alert>) {
-        let (settings, sensor) = (&self.settings, &self.sensor);
+        let (settings, sensor, resting) = (&self.settings, &self.sensor, &mut self.resting);
         self.open.retain(|_, incident| {
             let idle_ns = if incident.told.behaviour.is_specific() {
                 settings.idle_ns
@@ -203,9 +216,13 @@ impl Incidents {
             let keep = now_ns.saturating_sub(incident.alive_ns) < idle_ns;
             if !keep {
                 alerts.push(incident.alert(State::Closed, now_ns, model, sensor, &settings.names));
+                if !incident.told.behaviour.is_specific() {
+                    resting.insert(incident.told.subject, incident.clone());
+                }
             }
             keep
         });
+        self.tidy_resting(now_ns);
     }
 
     /// An open specific incident of which this host is the actor, the victim or a remembered target, or whose actor or
@@ -241,6 +258,15 @@ impl Incidents {
     }
 }
 
+/// By what open incidents are told apart.
+fn key(subject: [u8; 16], behaviour: Behaviour) -> ([u8; 16], Behaviour) {
+    if behaviour.is_specific() {
+        (subject, behaviour)
+    } else {
+        (subject, Behaviour::Unclassified)
+    }
+}
+
 impl Incident {
     fn new(seen: Sighting, id: String, now_ns: i64) -> Self {
         let severity = Severity::judge(seen.behaviour, seen.target_count.max(seen.count), 0, seen.p_value);
@@ -251,6 +277,7 @@ impl Incident {
             services: BTreeSet::new(),
             community_ids: Vec::new(),
             first_ns: now_ns,
+            awake_ns: now_ns,
             last_ns: now_ns,
             alive_ns: now_ns,
             sent_ns: now_ns,
@@ -265,25 +292,30 @@ impl Incident {
         incident
     }
 
-    fn remember(&mut self, targets: &[[u8; 16]], ids: &[String], service: (u8, u16)) {
+    /// Remembers bounded samples; says whether a target or a service is new.
+    fn remember(&mut self, targets: &[[u8; 16]], ids: &[String], service: (u8, u16)) -> bool {
+        let mut news = false;
         for target in targets {
             if self.targets.len() < MAX_TARGETS {
-                self.targets.insert(*target);
+                news |= self.targets.insert(*target);
             }
         }
         if service != (0, 0) && self.services.len() < MAX_SERVICES {
-            self.services.insert(service);
+            news |= self.services.insert(service);
         }
         for id in ids {
             if self.community_ids.len() < MAX_COMMUNITY_IDS && !self.community_ids.contains(id) {
                 self.community_ids.push(id.clone());
             }
         }
+        news
     }
 
     fn add(&mut self, seen: Sighting, now_ns: i64, settings: &IncidentSettings) -> Disposition {
         (self.last_ns, self.alive_ns) = (now_ns, now_ns);
-        self.remember(&seen.targets, &seen.community_ids, seen.service);
+        // What only is unusual may be about something else now; a scan has new targets all the time.
+        let news = self.remember(&seen.targets, &seen.community_ids, seen.service)
+            && !self.told.behaviour.is_specific();
         let told = &mut self.told;
         told.rows += seen.rows;
         told.packets += seen.packets;
@@ -294,9 +326,12 @@ impl Incident {
         // The strongest window tells the story.
         if seen.score > told.score {
             told.score = seen.score;
+            if !told.behaviour.is_specific() {
+                told.behaviour = seen.behaviour;
+            }
             (told.reasons, told.summary, told.interface) = (seen.reasons, seen.summary, seen.interface);
         }
-        let lasted = now_ns.saturating_sub(self.first_ns);
+        let lasted = now_ns.saturating_sub(self.awake_ns);
         let severity = Severity::judge(
             told.behaviour,
             told.target_count.max(told.count),
@@ -306,7 +341,7 @@ impl Incident {
         if severity > self.severity {
             self.severity = severity;
             Disposition::Escalated
-        } else if now_ns.saturating_sub(self.sent_ns) >= settings.update_interval_ns {
+        } else if news || now_ns.saturating_sub(self.sent_ns) >= settings.update_interval_ns {
             Disposition::Updated
         } else {
             Disposition::Quiet

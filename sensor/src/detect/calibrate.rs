@@ -17,11 +17,6 @@ use super::tail::{PValue, Tail};
 
 /// Families with fewer calibration rows than this use the pooled distribution of their kind.
 const MIN_FAMILY_ROWS: usize = 200;
-/// Families with fewer than that but at least this many have their own, which is not below the pooled one.
-const FEW_FAMILY_ROWS: usize = 30;
-/// A row that one in a hundred ordinary rows of its family reaches is at most this strong: where the upper tenth is spread
-/// more widely, strength is measured by its far end.
-const STRENGTH_OF_HUNDREDTH: f32 = 2.0;
 /// A family's normaliser is at least this share of the pooled one: a very regular family must not cry at its first
 /// small irregularity.
 const MIN_NORMALISER_SHARE: f32 = 0.2;
@@ -158,12 +153,7 @@ impl Calibration {
                     .find(|row| row.family == family)
                     .map_or(0, |row| row.pool);
                 let pooled = pools.get(pool).map_or(0.0, |group| group.normaliser);
-                let floor = if own.len() >= MIN_FAMILY_ROWS {
-                    pooled * MIN_NORMALISER_SHARE
-                } else {
-                    pooled
-                };
-                (own.len() >= FEW_FAMILY_ROWS).then(|| Group::fit(name, own, floor))
+                (own.len() >= MIN_FAMILY_ROWS).then(|| Group::fit(name, own, pooled * MIN_NORMALISER_SHARE))
             })
             .collect();
         let mut calibration = Self {
@@ -337,11 +327,7 @@ impl Group {
         ];
         Self {
             name: name.to_owned(),
-            normaliser: tail
-                .quantile(0.9)
-                .max(tail.quantile(0.99) / STRENGTH_OF_HUNDREDTH)
-                .max(floor)
-                .max(MIN_NORMALISER),
+            normaliser: tail.quantile(0.9).max(floor).max(MIN_NORMALISER),
             quantiles,
             tail,
         }

@@ -173,9 +173,8 @@ fn column_kinds(kind: RowKind) -> Vec<ColumnKind> {
 /// Which values outside of what was learned speak against a row by themselves.
 fn excess(kind: RowKind, feature: &Feature) -> Excess {
     match (kind, feature.name) {
-        // A flow cannot have been silent for longer than learning took, and be so for days afterwards; neither can the
-        // time between contacts.
-        (RowKind::Flow, "silence_before" | "contact_period") => Excess::Neither,
+        // A flow cannot have been silent for longer than learning took, and be so for days afterwards.
+        (RowKind::Flow, "silence_before") => Excess::Neither,
         // A long pause is not a sign of anything, a burst is; what is known only becomes better known.
         (
             RowKind::Flow,

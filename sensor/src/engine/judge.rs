@@ -29,6 +29,8 @@ pub(super) struct Bench<'a> {
     pub(super) model: &'a Model,
     /// By pool.
     pub(super) thresholds: &'a [Threshold],
+    /// Factor on all of them, see [`Recalibration`](super::recalibrate::Recalibration).
+    pub(super) raised: f32,
     pub(super) seed: u64,
     pub(super) keep_scores: bool,
     pub(super) now_ns: i64,
@@ -115,6 +117,7 @@ impl Bench<'_> {
         self.thresholds
             .get(index)
             .map_or(f64::INFINITY, |threshold| threshold.strength) as f32
+            * self.raised
     }
 
     /// Adds what a host did to the evidence against it; the host if it is over the threshold now or by all of that.

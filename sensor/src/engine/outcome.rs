@@ -138,6 +138,8 @@ pub struct Outcome {
     /// Share of rows above the 90 % quantile of calibration, over the share expected (0.1), as a moving average: 1
     /// while traffic is as it was in learning. 0 without a model.
     pub drift_ratio: f64,
+    /// Factor on the model's thresholds, because of more alarms than asked for; 0 without a model.
+    pub threshold_factor: f64,
     /// The strongest alarm of the window.
     pub exemplar: Option<Exemplar>,
 }

@@ -63,7 +63,6 @@ pub(super) fn values(flow: &Flow, context: &FlowContext, ends: Ends<'_>, place: 
     );
     row.set(C::OfferFamiliarity, context.offer_familiarity.into());
     row.set(C::TargetBytesOut10m, context.target_bytes_out_10m.into());
-    row.set(C::ContactPeriod, context.period_s.into());
     row.set(C::TargetAttempts, context.target_attempts.into());
     row.set(C::TargetAttempts10m, context.target_attempts_10m.into());
     row.set(C::PeerFamiliarity, context.peer_familiarity.into());
@@ -240,6 +239,7 @@ fn surroundings(row: &mut Row, ends: Ends<'_>, learned: bool) {
         }
         if learned {
             row.set(C::InitiatorNewPeers, host.facts.new_peers as f64);
+            row.set(C::InitiatorNewServices, host.facts.new_services as f64);
         }
         row.set(C::InitiatorPeers, host.facts.peers as f64);
         row.set(C::InitiatorServices, host.facts.ports as f64);

@@ -20,7 +20,6 @@ pub(super) struct FlowContext {
     pub(super) service_familiarity: f32,
     pub(super) offer_familiarity: f32,
     pub(super) regularity: f32,
-    pub(super) period_s: f32,
     pub(super) target_attempts: f32,
     pub(super) target_attempts_10m: f32,
     pub(super) target_bytes_out_10m: f32,
@@ -100,7 +99,6 @@ impl Graph {
             service_familiarity: f32::NAN,
             offer_familiarity: f32::NAN,
             regularity: f32::NAN,
-            period_s: f32::NAN,
             target_attempts: f32::NAN,
             target_attempts_10m: f32::NAN,
             target_bytes_out_10m: f32::NAN,
@@ -153,7 +151,6 @@ impl Graph {
                     for edge in of_target {
                         if let Some(context) = self.context.get_mut(edge.flow()) {
                             context.regularity = regularity;
-                            context.period_s = rhythm.map_or(f32::NAN, |rhythm| rhythm.period_s);
                             context.target_attempts = opened as f32;
                             context.target_attempts_10m = contact.opened_per_window;
                             context.target_bytes_out_10m = contact.bytes_per_window;

@@ -151,9 +151,6 @@ features! {
     ContactRegularity "contact_regularity" "1" Linear 0.0..1.0
         = "max(0, 1 - 2 std/mean) of the times between contacts of initiator, responder and service; absent before the fourth"
         => "contacts come with regularity {observed} (1: clockwork); usual {low}–{high}";
-    ContactPeriod "contact_period" "s" Log1p 0.0..1e6
-        = "mean time between contacts of initiator, responder and service; absent before the fourth"
-        => "contacts come every {observed} s; usual {low}–{high}";
     FromOutside "from_outside" "1" Linear 0.0..1.0 = "1 if the responder is local and the initiator is not"
         => "comes from outside of the local networks ({observed}); usual {low}–{high}";
     ToOutside "to_outside" "1" Linear 0.0..1.0
@@ -168,6 +165,9 @@ features! {
     InitiatorNewPeers "initiator_new_peers" "hosts" Log1p 0.0..1e9
         = "responders that the initiator contacted in this window and never before; absent while that is being learned"
         => "its initiator contacted {observed} hosts for the first time; usual {low}–{high}";
+    InitiatorNewServices "initiator_new_services" "ports" Log1p 0.0..65536.0
+        = "(protocol, port) that the initiator used in this window and never before; absent while that is being learned"
+        => "its initiator used {observed} services for the first time; usual {low}–{high}";
     InitiatorUnanswered10m "initiator_unanswered_10m" "flows/window" Log1p 0.0..1e9
         = "unanswered_10m of the initiator's last host row, decayed to now; absent for a host with less than 5 minutes of history"
         => "{observed} of its initiator's attempts a window went unanswered over ten minutes; usual {low}–{high}";

@@ -169,6 +169,9 @@ metrics! {
     /// Share of rows above the 90 % quantile of calibration over the share expected: 1 while traffic is as it was in
     /// learning; 0 without a model.
     model_drift_ratio: Gauge = "sensor_model_drift_ratio" [];
+    /// Alarm thresholds over those of calibration: above 1 while more alarms come than the budget asks for, at most 1.5;
+    /// 0 without a model.
+    model_threshold_ratio: Gauge = "sensor_model_threshold_ratio" [];
     /// Models put into use.
     model_swaps: IntCounter = "sensor_model_swaps_total" [];
     /// Models that could not be put into use or saved.

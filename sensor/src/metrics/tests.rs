@@ -56,7 +56,9 @@ fn full() -> Metrics {
             .incidents_open
             .with_label_values(&[severity.label()])
             .set(1.0);
-        for behaviour in crate::alert::Behaviour::ALL {
+    }
+    for behaviour in crate::alert::Behaviour::ALL {
+        for severity in crate::alert::Severity::possible(behaviour) {
             metrics
                 .incidents
                 .with_label_values(&[severity.label(), behaviour.label()])

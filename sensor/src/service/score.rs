@@ -230,6 +230,7 @@ impl ScoreStage {
         }
         metrics.alarm_rate_per_day.set(outcome.alarm_rate_per_day);
         metrics.model_drift_ratio.set(outcome.drift_ratio);
+        metrics.model_threshold_ratio.set(outcome.threshold_factor);
         metrics
             .reconstruction_error
             .add(&outcome.errors.counts, outcome.errors.sum);

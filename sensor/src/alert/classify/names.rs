@@ -70,7 +70,7 @@ fn by_flow(rows: &WindowRows, finding: &Finding, reasons: &[Reason]) -> Option<B
     {
         return Some(Behaviour::Exfiltration);
     }
-    let timed = ["contact_regularity", "contact_period", "target_attempts_10m"];
+    let timed = ["contact_regularity", "target_attempts_10m"];
     let told = reasons
         .iter()
         .take(REASONS)

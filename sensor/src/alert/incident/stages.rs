@@ -1,6 +1,6 @@
 //! An incident that gets another name while it is open. It must never join what was done to a host with what the host did.
 
-use super::{Alert, Behaviour, Disposition, Incidents, Severity, Sighting, State};
+use super::{Alert, Behaviour, Disposition, Incident, Incidents, Severity, Sighting, State, key};
 
 impl Incidents {
     /// The open incident that this one carries on: one about the same host that had no name yet, or an earlier stage of the
@@ -61,7 +61,43 @@ impl Incidents {
         }
         let about = (incident.id.clone(), incident.severity);
         self.open
-            .insert((incident.told.subject, incident.told.behaviour), incident);
+            .insert(key(incident.told.subject, incident.told.behaviour), incident);
         (disposition, Some(about))
+    }
+
+    /// Goes on with an incident that had no name and was closed: a host that stands out again the same day is no news.
+    pub(super) fn reopen(
+        &mut self,
+        mut incident: Incident,
+        seen: Sighting,
+        now_ns: i64,
+        model: &str,
+        alerts: &mut Vec<Alert>,
+    ) -> (Disposition, Option<(String, Severity)>) {
+        let subject = seen.subject;
+        incident.awake_ns = now_ns;
+        let disposition = match incident.add(seen, now_ns, &self.settings) {
+            Disposition::Escalated => Disposition::Escalated,
+            _ => Disposition::Updated,
+        };
+        incident.sent_ns = now_ns;
+        alerts.push(incident.alert(State::Update, now_ns, model, &self.sensor, &self.settings.names));
+        let about = (incident.id.clone(), incident.severity);
+        self.open.insert(key(subject, Behaviour::Unclassified), incident);
+        (disposition, Some(about))
+    }
+
+    /// Forgets closed incidents after a day, the oldest first where there are too many.
+    pub(super) fn tidy_resting(&mut self, now_ns: i64) {
+        let (rest_ns, most) = (self.settings.rest_ns, self.settings.max_open);
+        self.resting
+            .retain(|_, incident| now_ns.saturating_sub(incident.last_ns) < rest_ns);
+        while self.resting.len() > most {
+            let oldest = self.resting.iter().min_by_key(|(_, incident)| incident.last_ns);
+            let Some(subject) = oldest.map(|(subject, _)| *subject) else {
+                return;
+            };
+            self.resting.remove(&subject);
+        }
     }
 }

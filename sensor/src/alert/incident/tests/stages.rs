@@ -82,3 +82,59 @@ fn the_other_end_of_what_was_told_before_joins_it() {
         closed.targets
     );
 }
+
+#[test]
+fn a_host_that_stands_out_again_the_same_day_is_the_same_incident() {
+    let hour = 3600 * SECOND;
+    let (mut table, mut alerts) = (incidents(), Vec::new());
+    let at = |table: &mut Incidents, alerts: &mut Vec<Alert>, hours: i64, behaviour| {
+        table.close_idle(hours * hour, "m", alerts);
+        table.observe(sighting(1, behaviour), hours * hour, "m", alerts).0
+    };
+    assert_eq!(
+        at(&mut table, &mut alerts, 0, Behaviour::Unclassified),
+        Disposition::Opened
+    );
+    assert_eq!(
+        at(&mut table, &mut alerts, 5, Behaviour::VolumeSurge),
+        Disposition::Updated
+    );
+    let states: Vec<_> = alerts.iter().map(|alert| alert.state).collect();
+    assert_eq!(states, [State::Open, State::Closed, State::Update]);
+    assert!(alerts.iter().all(|alert| alert.id == alerts[0].id));
+    // A day after the last time it is news.
+    assert_eq!(
+        at(&mut table, &mut alerts, 31, Behaviour::Unclassified),
+        Disposition::Opened
+    );
+    // With a name it is always.
+    table.close_idle(40 * hour, "m", &mut alerts);
+    assert_eq!(
+        at(&mut table, &mut alerts, 40, Behaviour::VerticalScan),
+        Disposition::Opened
+    );
+}
+
+#[test]
+fn closed_incidents_are_remembered_in_bounded_number() {
+    let settings = IncidentSettings {
+        max_open: 10,
+        ..IncidentSettings::default()
+    };
+    let (mut table, mut alerts) = (Incidents::new(settings, "box".to_owned()), Vec::new());
+    for host in 0..100 {
+        let now_ns = i64::from(host) * 7200 * SECOND / 20;
+        table.observe(
+            Sighting {
+                targets: vec![super::host(host)],
+                ..sighting(host, Behaviour::Unclassified)
+            },
+            now_ns,
+            "m",
+            &mut alerts,
+        );
+        table.close_idle(now_ns, "m", &mut alerts);
+        assert!(table.resting.len() <= 10);
+    }
+    assert_eq!(table.resting.len(), 10);
+}
