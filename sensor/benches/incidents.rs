@@ -13,7 +13,7 @@ use sensor::{
     incidents::{
         Database, FILE, Outbox, Update,
         query::Filter,
-        suppression::{ScopeText, behaviour},
+        scope::{ScopeText, behaviour},
     },
 };
 use serde_json::json;

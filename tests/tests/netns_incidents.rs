@@ -15,10 +15,7 @@ use std::{
 
 use sensor::{
     alert::{Alert, State, rfc3339},
-    incidents::{
-        Database, FILE, Update,
-        suppression::{NewSuppression, ScopeText},
-    },
+    incidents::{Database, FILE, Update, scope::ScopeText, suppression::NewSuppression},
 };
 use sensor_tests::{
     agent::{self, Agent, LISTEN},

@@ -10,10 +10,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::{
-    incidents::{
-        suppression::{NewSuppression, ScopeText},
-        writer::NAME,
-    },
+    incidents::{scope::ScopeText, suppression::NewSuppression, writer::NAME},
     metrics::{Metrics, label::DropReason},
 };
 
