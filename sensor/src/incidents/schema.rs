@@ -132,23 +132,28 @@ pub(super) fn failed<'a>(
 }
 
 /// Makes the file with mode 0600, and closes one that others could read. SQLite gives the files beside it the same mode.
+///
+/// A file that is there is not opened here: closing it would take the locks of all other connections of this process with
+/// it (fcntl(2)), and the next program to leave the database, such as an older sqlite3, could then remove the log that they
+/// write to.
 pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
-    let file = OpenOptions::new()
-        .read(true)
+    let made = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(false)
+        .create_new(true)
         .mode(0o600)
-        .open(path)
-        .map_err(io_failed("open it", path))?;
-    let mode = file
-        .metadata()
+        .open(path);
+    match made {
+        Ok(_) => return Ok(()),
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(cause) => return Err(io_failed("make it", path)(cause)),
+    }
+    let mode = fs::metadata(path)
         .map_err(io_failed("look at it", path))?
         .permissions()
         .mode();
     if mode & 0o077 != 0 {
         tracing::warn!(path = %path.display(), "the incident database was readable by others; made private");
-        file.set_permissions(fs::Permissions::from_mode(0o600))
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))
             .map_err(io_failed("make it private", path))?;
     }
     Ok(())

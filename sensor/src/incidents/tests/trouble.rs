@@ -190,6 +190,29 @@ fn after_a_full_disk_every_queued_update_is_stored() {
     writer.close(Duration::from_mins(1));
 }
 
+/// Locks of this process on a file, as the kernel lists them.
+fn locks(path: &Path) -> usize {
+    let inode = format!(
+        ":{} ",
+        std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap())
+    );
+    let process = format!(" {} ", std::process::id());
+    let all = fs::read_to_string("/proc/locks").unwrap();
+    all.lines()
+        .filter(|line| line.contains(&inode) && line.contains(&process))
+        .count()
+}
+
+#[test]
+fn opening_the_file_again_keeps_the_locks_of_those_who_use_it() {
+    let (dir, _database) = database();
+    let path = dir.path().join(FILE);
+    let before = locks(&path);
+    assert!(before > 0, "whoever uses the database holds a lock on its file");
+    let _second = Database::create(&path).unwrap();
+    assert_eq!(locks(&path), before);
+}
+
 /// How often the writer is killed.
 const KILLS: usize = 25;
 /// Names the directory in the environment of the process that is to be killed.
