@@ -6,7 +6,7 @@
 //! - [`writer`]: the thread that writes; `keeper`: what it does in one round; [`retention`]: what goes when.
 //! - [`place`]: where the file is, for those beside the writer.
 //! - [`outbox`]: updates in the order they were written, for sinks that come back after a pause.
-//! - [`query`]: lists and single incidents; [`feedback`]: what people say; [`suppression`]: what they hide;
+//! - [`query`]: lists and single incidents; [`feedback`]: what people say; [`suppression`]: what they hide, and [`scope`] of it;
 //!   [`labels`]: what they confirmed, as labels to train with; [`restart`]: what a crash left open.
 
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ pub mod query;
 pub mod restart;
 pub mod retention;
 pub mod schema;
+pub mod scope;
 pub mod suppression;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]

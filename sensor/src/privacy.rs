@@ -5,8 +5,13 @@
 //! Pseudonyms are ipcrypt-pfx (draft-denis-ipcrypt): addresses that share their first n bits have pseudonyms that share
 //! their first n bits, IPv4 stays IPv4, and whoever holds the key can turn a pseudonym back.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use hashbrown::HashMap;
 use ipcrypt_rs::IpcryptPfx;
 
 /// How addresses are written.
@@ -77,9 +82,46 @@ enum Names {
     Drop(Arc<[(u128, u128)]>),
 }
 
+/// Pseudonyms remembered at most: hosts appear again and again, and each costs up to 256 blocks of AES.
+const MOST_REMEMBERED: usize = 65_536;
+
 struct Pseudonyms {
     key: Key,
     cipher: IpcryptPfx,
+    remembered: Mutex<HashMap<[u8; 16], Box<str>, foldhash::quality::FixedState>>,
+}
+
+impl Pseudonyms {
+    fn new(key: Key) -> Self {
+        // Seeded with the key, so that addresses cannot be chosen to collide.
+        let seed = key
+            .0
+            .iter()
+            .fold(0u64, |seed, byte| seed.rotate_left(8) ^ u64::from(*byte));
+        Self {
+            cipher: IpcryptPfx::new(key.0),
+            remembered: Mutex::new(HashMap::with_hasher(foldhash::quality::FixedState::with_seed(
+                seed,
+            ))),
+            key,
+        }
+    }
+
+    fn text(&self, address: &[u8; 16]) -> String {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = remembered.get(address) {
+            return text.to_string();
+        }
+        let text = self
+            .cipher
+            .encrypt_ipaddr(IpAddr::from(*address).to_canonical())
+            .to_string();
+        if remembered.len() >= MOST_REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(*address, text.clone().into_boxed_str());
+        text
+    }
 }
 
 impl fmt::Debug for Pseudonyms {
@@ -102,8 +144,7 @@ impl AddressNames {
 
     /// Pseudonyms under a key.
     pub fn prefix(key: Key) -> Self {
-        let cipher = IpcryptPfx::new(key.0);
-        Self(Names::Prefix(Arc::new(Pseudonyms { key, cipher })))
+        Self(Names::Prefix(Arc::new(Pseudonyms::new(key))))
     }
 
     /// Words. `local` are the networks whose hosts are ours, as (address, prefix length of the 128-bit form).
@@ -136,10 +177,7 @@ impl AddressNames {
     pub fn text(&self, address: &[u8; 16]) -> String {
         match &self.0 {
             Names::Plain => address_text(address),
-            Names::Prefix(pseudonyms) => pseudonyms
-                .cipher
-                .encrypt_ipaddr(IpAddr::from(*address).to_canonical())
-                .to_string(),
+            Names::Prefix(pseudonyms) => pseudonyms.text(address),
             Names::Drop(local) => {
                 let bits = u128::from_be_bytes(*address);
                 let word = if is_group(address) {
@@ -264,6 +302,20 @@ mod tests {
             assert_eq!(network(&names.text(&bytes(&format!("192.0.2.{host}")))), first);
         }
         assert_ne!(network(&names.text(&bytes("192.0.3.7"))), first);
+    }
+
+    #[test]
+    fn a_flood_of_addresses_is_not_remembered_and_changes_no_name() {
+        let names = AddressNames::prefix(key(KEY_1));
+        let name = names.text(&bytes("192.0.2.1"));
+        for host in 0..=MOST_REMEMBERED as u32 {
+            names.text(&std::net::Ipv4Addr::from(host).to_ipv6_mapped().octets());
+        }
+        assert_eq!(names.text(&bytes("192.0.2.1")), name);
+        let Names::Prefix(pseudonyms) = &names.0 else {
+            return;
+        };
+        assert!(pseudonyms.remembered.lock().unwrap().len() <= MOST_REMEMBERED);
     }
 
     #[test]

@@ -56,6 +56,7 @@ fn help_has_examples_and_goes_to_standard_output() {
         &["doctor", "--help"],
         &["config", "--help"],
         &["models", "--help"],
+        &["incidents", "--help"],
     ] {
         let output = sensor(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");

@@ -82,7 +82,7 @@ fn outputs(mode: &str) -> Outputs {
 /// The Parquet file decoded to text by a reader that is not the sensor's.
 fn decoded(python: &Path, mode: &str) -> String {
     let path = workplace().join(mode).join("flows.parquet");
-    let script = "import duckdb, sys; print(duckdb.sql(f\"FROM read_parquet('{sys.argv[1]}')\").fetchall())";
+    let script = "import duckdb, sys; print(duckdb.sql(f\"SELECT COLUMNS(*)::VARCHAR FROM read_parquet('{sys.argv[1]}')\").fetchall())";
     let output = Command::new(python)
         .args(["-c", script])
         .arg(&path)

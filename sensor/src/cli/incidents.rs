@@ -14,7 +14,8 @@ use crate::{
         Database, FILE,
         feedback::{Feedback, Opinion},
         query::{Filter, Listed, severity, since_ns},
-        suppression::{NewSuppression, ScopeText, Suppression, behaviour},
+        scope::{ScopeText, behaviour},
+        suppression::{NewSuppression, Suppression},
     },
     service::clock,
 };

@@ -54,7 +54,7 @@ pub enum SyslogAddress {
 }
 
 impl SyslogAddress {
-    const FORMS: &'static str = "expected udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT or unix:///PATH, such as \"tls://logs.example:6514\"";
+    const FORMS: &'static str = "expected udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT or unix:///PATH, such as \"tls://logs:6514\"";
 }
 
 impl FromStr for SyslogAddress {
@@ -182,7 +182,7 @@ pub(super) fn url(text: &str) -> Result<String, String> {
             Ok(text.to_owned())
         }
         _ => Err(format!(
-            "expected http://HOST[:PORT][/PATH] or https://..., without user and password (see `token_file`), found \"{text}\""
+            "expected http://HOST[:PORT][/PATH] or https in the same way, without user and password (see `token_file`), found \"{text}\""
         )),
     }
 }

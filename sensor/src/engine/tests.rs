@@ -1,6 +1,7 @@
 //! The whole road from flow records to alerts on synthetic traffic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod privacy;
 mod traffic;
 
 use super::*;

@@ -19,7 +19,8 @@ use crate::{
     incidents::{
         feedback::{Feedback, Judgement, Opinion},
         query::{Filter, Listed, MAX_PAGE, severity, since_ns},
-        suppression::{NewSuppression, ScopeText, behaviour},
+        scope::{ScopeText, behaviour},
+        suppression::NewSuppression,
     },
     service::clock,
 };

@@ -181,7 +181,10 @@ impl Keeper {
         let version = held.database.data_version()?;
         if held.data_version.replace(version) != Some(version) {
             let rules = held.database.rules(clock::unix_ns())?;
-            self.rules.store(Arc::new(rules));
+            if rules != **self.rules.load() {
+                tracing::info!(in_force = rules.len(), "suppressions have changed");
+                self.rules.store(Arc::new(rules));
+            }
         }
         if idle || self.unswept >= SWEEP_UPDATES {
             self.sweep(metrics)?;

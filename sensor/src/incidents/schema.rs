@@ -84,6 +84,12 @@ CREATE TABLE cursors(
 ) STRICT;
 ";
 
+/// Tables and indices there are at least, SQLite's own not counted.
+const TABLES: i64 = 11;
+
+/// Damaged files that are kept; older ones are removed.
+const KEPT_ASIDE: usize = 3;
+
 fn io_failed<'a>(op: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + 'a {
     move |source| StoreError::Io {
         op,
@@ -92,48 +98,62 @@ fn io_failed<'a>(op: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> 
     }
 }
 
-/// Turns SQLite's word into ours: damage is told apart, because only that is not worth another attempt.
+/// Turns SQLite's word into ours: damage is told apart, because only that is not worth another attempt. Values of another
+/// type than their column and rows that exclude each other are damage too: no statement here can make them.
 pub(super) fn failed<'a>(
     op: &'static str,
     path: &'a Path,
 ) -> impl FnOnce(rusqlite::Error) -> StoreError + 'a {
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase, PermissionDenied, ReadOnly};
-    move |source| match source.sqlite_error_code() {
-        Some(DatabaseCorrupt | NotADatabase) => StoreError::Damaged {
-            path: path.to_owned(),
-            cause: source.to_string(),
+    use rusqlite::{
+        Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error},
+        ErrorCode::{
+            CannotOpen, ConstraintViolation, DatabaseCorrupt, NotADatabase, PermissionDenied, ReadOnly,
         },
-        Some(CannotOpen | PermissionDenied | ReadOnly) => StoreError::Denied {
-            op,
-            path: path.to_owned(),
-            source,
-        },
-        _ => StoreError::Sqlite {
-            op,
-            path: path.to_owned(),
-            source,
-        },
+    };
+    move |source| {
+        let path = path.to_owned();
+        let code = source.sqlite_error_code();
+        match (&source, code) {
+            (_, Some(DatabaseCorrupt | NotADatabase | ConstraintViolation))
+            | (
+                FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..),
+                _,
+            ) => StoreError::Damaged {
+                path,
+                cause: source.to_string(),
+            },
+            (_, Some(CannotOpen | PermissionDenied | ReadOnly)) => StoreError::Denied { op, path, source },
+            _ => StoreError::Sqlite { op, path, source },
+        }
     }
 }
 
 /// Makes the file with mode 0600, and closes one that others could read. SQLite gives the files beside it the same mode.
+///
+/// A file that is there is not opened here: closing it would take the locks of all other connections of this process with
+/// it (fcntl(2)), and the next program to leave the database, such as an older sqlite3, could then remove the log that they
+/// write to.
 pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
-    let file = OpenOptions::new()
-        .read(true)
+    let made = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(false)
+        .create_new(true)
         .mode(0o600)
-        .open(path)
-        .map_err(io_failed("open it", path))?;
-    let mode = file
-        .metadata()
+        .open(path);
+    match made {
+        Ok(_) => return Ok(()),
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(cause) => return Err(io_failed("make it", path)(cause)),
+    }
+    let mode = fs::metadata(path)
         .map_err(io_failed("look at it", path))?
         .permissions()
         .mode();
     if mode & 0o077 != 0 {
         tracing::warn!(path = %path.display(), "the incident database was readable by others; made private");
-        file.set_permissions(fs::Permissions::from_mode(0o600))
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))
             .map_err(io_failed("make it private", path))?;
     }
     Ok(())
@@ -155,7 +175,11 @@ pub(super) enum Found {
 /// Says what the file is.
 pub(super) fn look(connection: &Connection, path: &Path) -> Result<Found, StoreError> {
     let read = || {
-        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let tables: i64 = connection.query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite@_%' ESCAPE '@'",
+            [],
+            |row| row.get(0),
+        )?;
         Ok((
             pragma(connection, "application_id")?,
             pragma(connection, "user_version")?,
@@ -168,6 +192,10 @@ pub(super) fn look(connection: &Connection, path: &Path) -> Result<Found, StoreE
             path: path.to_owned(),
             found,
             known: VERSION,
+        }),
+        (APPLICATION_ID, found, tables) if found > 0 && tables < TABLES => Err(StoreError::Damaged {
+            path: path.to_owned(),
+            cause: "tables are missing".to_owned(),
         }),
         (APPLICATION_ID, found, _) if found > 0 => Ok(Found::Version(found)),
         _ => Err(StoreError::Foreign {
@@ -209,7 +237,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     transaction.commit().map_err(failed("make its tables", path))
 }
 
-/// Moves a damaged file and what belongs to it out of the way, and says where it went.
+/// Moves a damaged file and what belongs to it out of the way, and says where it went. Only the latest few are kept.
 ///
 /// # Errors
 /// If it cannot be renamed.
@@ -220,7 +248,7 @@ pub(super) fn set_aside(path: &Path, stamp: &str) -> Result<PathBuf, StoreError>
         PathBuf::from(name)
     };
     let aside = with(&format!(".damaged-{stamp}"));
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in BESIDE {
         let (from, to) = (with(suffix), with(&format!(".damaged-{stamp}{suffix}")));
         match fs::rename(&from, &to) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -233,5 +261,36 @@ pub(super) fn set_aside(path: &Path, stamp: &str) -> Result<PathBuf, StoreError>
             _ => {}
         }
     }
+    forget_old_damage(path);
     Ok(aside)
+}
+
+/// What SQLite keeps in files of their own, by what is appended to the name.
+const BESIDE: [&str; 3] = ["", "-wal", "-shm"];
+
+/// Housekeeping: a failure is tried again after the next damage.
+fn forget_old_damage(path: &Path) {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+        return;
+    };
+    let prefix = format!("{}.damaged-", name.to_string_lossy());
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            name.starts_with(&prefix) && !name.ends_with("-wal") && !name.ends_with("-shm")
+        })
+        .map(|entry| entry.path())
+        .collect();
+    // Their names end with the time.
+    found.sort();
+    let surplus = found.len().saturating_sub(KEPT_ASIDE);
+    for old in found.into_iter().take(surplus) {
+        for suffix in BESIDE {
+            let mut name = old.clone().into_os_string();
+            name.push(suffix);
+            let _ = fs::remove_file(name);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::alert::{Alert, Behaviour, Severity, State, rfc3339};
 
 mod bounds;
+mod damage;
 mod opinions;
 mod trouble;
 

@@ -25,7 +25,7 @@ fn written() -> (Bench, Vec<Value>, Vec<Value>) {
     flood.technique = Some("T1499.001".to_owned());
     flood.services = vec!["udp/53".to_owned(), "tcp/80".to_owned()];
     let mut dropped = alert(3, "open");
-    dropped.actor = "external".to_owned();
+    "external".clone_into(&mut dropped.actor);
     dropped.targets = vec!["local".to_owned()];
     dropped.community_ids.clear();
     let mut bare = alert(4, "open");

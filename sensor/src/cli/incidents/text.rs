@@ -9,7 +9,8 @@ use crate::{
     incidents::{
         feedback::Feedback,
         query::{Listed, Moment},
-        suppression::{DryRun, ScopeText, Suppression},
+        scope::ScopeText,
+        suppression::{DryRun, Suppression},
     },
 };
 

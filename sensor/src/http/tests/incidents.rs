@@ -205,7 +205,7 @@ fn pages_of_other_sites_change_nothing() {
     let own = format!("{JSON}Origin: http://localhost:{port}\r\nSec-Fetch-Site: same-origin\r\n");
     let body = r#"{"verdict":"benign"}"#;
     for headers in [
-        "Origin: http://evil.example\r\n".to_owned(),
+        "Origin: http://example.invalid\r\n".to_owned(),
         "Origin: null\r\n".to_owned(),
         format!("Origin: http://localhost:{}\r\n", port ^ 1),
         "Sec-Fetch-Site: cross-site\r\n".to_owned(),

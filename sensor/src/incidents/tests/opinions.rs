@@ -5,7 +5,8 @@ use crate::{
     alert::suppress::{Suppressor, Verdict},
     incidents::{
         feedback::{Judgement, Opinion},
-        suppression::{NewSuppression, ScopeText},
+        scope::ScopeText,
+        suppression::NewSuppression,
     },
     labels::Labels,
 };

@@ -1,4 +1,4 @@
-//! The store's thread among full disks, damaged and vanished files, rules from outside, and a process that is killed.
+//! The store's thread among full disks, vanished files, rules from outside, and a process that is killed.
 
 use std::{
     io::Read,
@@ -10,10 +10,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::{
-    incidents::{
-        suppression::{NewSuppression, ScopeText},
-        writer::NAME,
-    },
+    incidents::{scope::ScopeText, suppression::NewSuppression, writer::NAME},
     metrics::{Metrics, label::DropReason},
 };
 
@@ -22,11 +19,11 @@ const KEEP: Retention = Retention {
     max_bytes: u64::MAX,
 };
 
-fn metrics() -> Arc<Metrics> {
+pub(super) fn metrics() -> Arc<Metrics> {
     Arc::new(Metrics::new().unwrap())
 }
 
-fn start(path: &Path, capacity: usize, metrics: &Arc<Metrics>) -> Writer {
+pub(super) fn start(path: &Path, capacity: usize, metrics: &Arc<Metrics>) -> Writer {
     let settings = WriterSettings {
         capacity,
         retention: KEEP,
@@ -34,7 +31,7 @@ fn start(path: &Path, capacity: usize, metrics: &Arc<Metrics>) -> Writer {
     Writer::start(open(path).unwrap(), settings, Arc::clone(metrics)).unwrap()
 }
 
-fn sent(metrics: &Metrics) -> u64 {
+pub(super) fn sent(metrics: &Metrics) -> u64 {
     metrics.sink_events_sent.with_label_values(&[NAME]).get()
 }
 
@@ -49,7 +46,7 @@ fn dropped(metrics: &Metrics, reason: DropReason) -> u64 {
         .get()
 }
 
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(super) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     for _ in 0..2_000 {
         if condition() {
             return;
@@ -59,11 +56,11 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     panic!("never happened: {what}");
 }
 
-fn nth(number: usize) -> Update {
+pub(super) fn nth(number: usize) -> Update {
     update(&alert(&format!("i{number:06}"), State::Open, number as i64), None)
 }
 
-fn aside(dir: &Path) -> Vec<String> {
+pub(super) fn aside(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -118,45 +115,6 @@ fn rules_written_by_another_connection_come_into_force_and_go() {
         .unwrap();
     wait_until("the rule is gone", || rules.load().is_empty());
     writer.close(Duration::from_mins(1));
-}
-
-#[test]
-fn a_damaged_file_is_set_aside_at_the_start() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join(FILE);
-    fs::write(&path, vec![0x5a; 8192]).unwrap();
-    let metrics = metrics();
-    let writer = start(&path, 10, &metrics);
-    writer.sender().send(nth(0));
-    writer.close(Duration::from_mins(1));
-    assert_eq!(sent(&metrics), 1);
-    let names = aside(dir.path());
-    assert_eq!(names.len(), 1, "{names:?}");
-    assert_eq!(fs::read(dir.path().join(&names[0])).unwrap(), vec![0x5a; 8192]);
-}
-
-#[test]
-fn damage_inside_of_a_file_is_found_and_nothing_that_waits_is_lost() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join(FILE);
-    let mut database = Database::create(&path).unwrap();
-    database.record(&(0..500).map(nth).collect::<Vec<_>>()).unwrap();
-    drop(database);
-    let mut bytes = fs::read(&path).unwrap();
-    let pages = bytes.len() / 4096;
-    for page in 4..pages {
-        bytes[page * 4096..page * 4096 + 64].fill(0xff);
-    }
-    fs::write(&path, bytes).unwrap();
-    let metrics = metrics();
-    let writer = start(&path, 10, &metrics);
-    let place = writer.place();
-    writer.sender().send(nth(500));
-    writer.close(Duration::from_mins(1));
-    assert_eq!((sent(&metrics), aside(dir.path()).len()), (1, 1));
-    let found = place.reader().after(0, 10).unwrap();
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].alert.id, "i000500");
 }
 
 #[test]
@@ -230,6 +188,29 @@ fn after_a_full_disk_every_queued_update_is_stored() {
     assert_eq!(ids, (0..400).map(|n| format!("i{n:06}")).collect::<Vec<_>>());
     assert_eq!(aside(disk.path()), [""; 0]);
     writer.close(Duration::from_mins(1));
+}
+
+/// Locks of this process on a file, as the kernel lists them.
+fn locks(path: &Path) -> usize {
+    let inode = format!(
+        ":{} ",
+        std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap())
+    );
+    let process = format!(" {} ", std::process::id());
+    let all = fs::read_to_string("/proc/locks").unwrap();
+    all.lines()
+        .filter(|line| line.contains(&inode) && line.contains(&process))
+        .count()
+}
+
+#[test]
+fn opening_the_file_again_keeps_the_locks_of_those_who_use_it() {
+    let (dir, _database) = database();
+    let path = dir.path().join(FILE);
+    let before = locks(&path);
+    assert!(before > 0, "whoever uses the database holds a lock on its file");
+    let _second = Database::create(&path).unwrap();
+    assert_eq!(locks(&path), before);
 }
 
 /// How often the writer is killed.

@@ -53,13 +53,13 @@ fn mistakes_in_files_are_found_before_anything_starts() {
     assert_eq!(load(&|_| ()).unwrap(), 0, "nothing is on by default");
     let no_key = file("empty.pem", "");
     let https = |settings: &mut Settings| {
-        settings.sinks.webhook.url = Some("https://hooks.example/".to_owned());
+        settings.sinks.webhook.url = Some("https://hooks/".to_owned());
         settings.sinks.webhook.http.ca_file.clone_from(&no_key);
     };
     assert!(matches!(load(&https), Err(SinksError::Authorities { .. })));
     let secret = file("secret", "whsec_not base64!");
     let signed = |settings: &mut Settings| {
-        settings.sinks.webhook.url = Some("http://hooks.example/".to_owned());
+        settings.sinks.webhook.url = Some("http://hooks/".to_owned());
         settings.sinks.webhook.secret_file = Some(secret.clone());
     };
     assert!(matches!(load(&signed), Err(SinksError::Secret { .. })));
