@@ -8,6 +8,7 @@ pub mod job;
 mod judge;
 mod learned;
 pub mod outcome;
+mod presence;
 mod recalibrate;
 
 use std::collections::VecDeque;
@@ -26,6 +27,7 @@ pub use outcome::{ErrorHistogram, Exemplar, Outcome, ScoreRow, Suppressed, Unsco
 
 use self::evidence::Evidence;
 use self::judge::Bench;
+use self::presence::{Presence, Silence};
 use self::recalibrate::Recalibration;
 
 /// Windows with less than this share of their packets in flow rows are not learned from.
@@ -101,6 +103,7 @@ pub struct Engine {
     drift: f64,
     evidence: Evidence,
     recalibration: Recalibration,
+    presence: Presence,
     /// End of the last window that was scored.
     scored_ns: Option<u64>,
 }
@@ -120,6 +123,7 @@ impl Engine {
             drift: 1.0,
             evidence: Evidence::new(settings.seed),
             recalibration: Recalibration::default(),
+            presence: Presence::new(settings.seed, settings.window_ns),
             scored_ns: None,
             settings,
         };
@@ -241,6 +245,8 @@ impl Engine {
         iface_name: &dyn Fn(u16) -> String,
     ) -> Outcome {
         let mut outcome = Outcome::default();
+        // While learning, too: what it learns there is how long each host pauses.
+        let silences = self.presence.window(rows);
         let count = (rows.flow.len() + rows.host.len()) as u64;
         match self.phase {
             Phase::Learning if rows.coverage < MIN_LEARNING_COVERAGE => {
@@ -251,7 +257,9 @@ impl Engine {
                 outcome.unscored(Unscored::Learning, count);
             }
             Phase::Calibrating => outcome.unscored(Unscored::Calibrating, count),
-            Phase::Detecting | Phase::Degraded => self.detect(rows, wall_end_ns, iface_name, &mut outcome),
+            Phase::Detecting | Phase::Degraded => {
+                self.detect(rows, &silences, wall_end_ns, iface_name, &mut outcome);
+            }
         }
         outcome.incidents_open = self.incidents.open_by_severity();
         outcome.alarm_rate_per_day = self.opened_last_day(wall_end_ns, outcome.incidents_opened.len() as u64);
@@ -261,6 +269,7 @@ impl Engine {
     fn detect(
         &mut self,
         rows: &WindowRows,
+        silences: &[Silence],
         now_ns: i64,
         iface_name: &dyn Fn(u16) -> String,
         outcome: &mut Outcome,
@@ -287,6 +296,9 @@ impl Engine {
         self.scored_ns = Some(rows.end_ns);
         let flagged = bench.flagged(rows, &mut self.drift, &mut self.evidence, outcome);
         bench.report(rows, &flagged, &mut self.incidents, outcome);
+        for silence in silences {
+            bench.silent(silence, &mut self.incidents, outcome);
+        }
         self.incidents.close_idle(now_ns, &model.id, &mut outcome.alerts);
         if !self.settings.incidents.names.is_plain() {
             // Until here they are in the order of addresses, which would tell about them.

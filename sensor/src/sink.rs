@@ -1,8 +1,8 @@
 //! Where incidents go: a JSON-lines journal behind a bounded queue and a thread of its own, and outputs that read from the
 //! incident database, each with a thread and a cursor of its own ([`start`]).
 //!
-//! - [`worker`]: the loop of the latter; [`output`]: files of lines.
-//! - [`eve`], [`ocsf`], [`syslog`], [`webhook`], [`alertmanager`]: what is sent; [`wire`], [`tls`], [`post`]: how.
+//! - `worker`: the loop of the latter; `output`: files of lines.
+//! - `eve`, `ocsf`, `syslog`, `webhook`, `alertmanager`: what is sent; `wire`, `tls`, `post`: how.
 //!
 //! It must never block whoever sends, never write half a line into the middle of a file, and never lose an event
 //! that is still in the queue while the output is broken.

@@ -44,7 +44,12 @@ pub(crate) fn required() -> bool {
 /// need them say so and are skipped, unless they are required.
 pub(crate) fn for_tests() -> Result<()> {
     unless_required("tests: tshark, Python with venv", test_packages())?;
-    unless_required("promtool", promtool())?;
+    unless_required("promtool", fetched("promtool", "prometheus"))?;
+    unless_required(
+        "prometheus-alertmanager",
+        fetched("prometheus-alertmanager", "prometheus-alertmanager"),
+    )?;
+    unless_required("rsyslog", rsyslog())?;
     unless_required("cargo-deny", cargo_deny())
 }
 
@@ -72,23 +77,24 @@ fn test_packages() -> Result<()> {
     system_packages("tests: tshark, Python with venv", &missing)
 }
 
-/// `promtool`, out of the package of Prometheus into the target directory: installing that would start a server.
-fn promtool() -> Result<()> {
+/// A program out of a Debian package, into the target directory: installing the package would start a server.
+fn fetched(program: &str, package: &str) -> Result<()> {
     let place = tools();
-    if shell::exists("promtool") || place.join("usr/bin/promtool").is_file() {
-        say("promtool", "present");
+    let within = place.join("usr/bin").join(program);
+    if shell::exists(program) || within.is_file() {
+        say(program, "present");
         return Ok(());
     }
     ensure!(
         shell::exists("apt-get") && shell::exists("dpkg-deb"),
-        "promtool is missing, and there is no apt-get to fetch it with: put the promtool of Prometheus on PATH"
+        "{program} is missing, and there is no apt-get to fetch it with: put it on PATH (Debian package {package})"
     );
-    say("promtool", "fetching it from the package prometheus");
+    say(program, &format!("fetching it from the package {package}"));
     fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
     let fetch = || {
         shell::run(
             Command::new("apt-get")
-                .args(["download", "prometheus"])
+                .args(["download", package])
                 .current_dir(&place),
         )
     };
@@ -104,10 +110,38 @@ fn promtool() -> Result<()> {
         }
     }
     ensure!(
-        place.join("usr/bin/promtool").is_file(),
-        "the package prometheus has no promtool: put one on PATH"
+        within.is_file(),
+        "the package {package} has no {program}: put one on PATH"
     );
     Ok(())
+}
+
+/// rsyslog with TLS, which the syslog output is tried with, and what makes its certificates. Installing it starts it on
+/// machines that run systemd: only where nothing may be skipped.
+fn rsyslog() -> Result<()> {
+    let tls = ["/usr/lib", "/lib"].iter().any(|lib| {
+        let places = fs::read_dir(lib).into_iter().flatten().flatten();
+        places
+            .map(|place| place.path().join("rsyslog/lmnsd_gtls.so"))
+            .chain([Path::new(lib).join("rsyslog/lmnsd_gtls.so")])
+            .any(|module| module.is_file())
+    });
+    let mut missing = Vec::new();
+    if !(shell::exists("rsyslogd") || Path::new("/usr/sbin/rsyslogd").is_file()) {
+        missing.push("rsyslog");
+    }
+    if !tls {
+        missing.push("rsyslog-gnutls");
+    }
+    if !shell::exists("openssl") {
+        missing.push("openssl");
+    }
+    ensure!(
+        missing.is_empty() || required(),
+        "it is not installed (Debian packages {}); the output to syslog is tried without it",
+        missing.join(" ")
+    );
+    system_packages("tests: rsyslog with TLS", &missing)
 }
 
 /// `cargo deny` takes minutes to build, and the tidiness tests look at licences and sources, too: only where nothing

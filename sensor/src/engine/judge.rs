@@ -1,12 +1,15 @@
 //! One window with a model: rows → scores → strongest row per host → findings → incidents. It must keep going whatever
 //! a row holds, and must not let a flood of sources cost more than one pass over the rows.
 
+use std::collections::BTreeMap;
+
 use hashbrown::HashMap;
 
+use crate::alert::Reason;
 use crate::alert::behaviour::Behaviour;
 use crate::alert::classify::{Finding, Flagged, classify, name};
 use crate::alert::community_id::community_id;
-use crate::alert::explain::{Subject, reasons, summary};
+use crate::alert::explain::{Subject, number, reasons, summary};
 use crate::alert::incident::{Disposition, Incidents, Sighting};
 use crate::detect::calibrate::Threshold;
 use crate::features::{Family, HostColumn, RowKind, Rows, WindowRows};
@@ -15,6 +18,7 @@ use crate::privacy::AddressNames;
 
 use super::evidence::Evidence;
 use super::outcome::{Exemplar, Outcome, ScoreRow, Suppressed, Unscored};
+use super::presence::Silence;
 
 /// Moving average of the share of unusual rows: weight of one row, and of one window at most.
 const DRIFT_ROW_WEIGHT: f64 = 1e-4;
@@ -155,34 +159,79 @@ impl Bench<'_> {
         let window_s = rows.end_ns.saturating_sub(rows.start_ns) as f64 / 1e9;
         for finding in findings.list {
             let sighting = self.sighting(rows, finding, window_s);
-            let (behaviour, score) = (sighting.behaviour, sighting.score);
-            let community = sighting
-                .community_ids
-                .first()
-                .filter(|_| self.names.is_plain())
-                .cloned()
-                .unwrap_or_default();
-            let (disposition, about) =
-                table.observe(sighting, self.now_ns, &self.model.id, &mut outcome.alerts);
-            match disposition {
-                Disposition::Opened | Disposition::Escalated | Disposition::Updated => {}
-                Disposition::Quiet => outcome.suppress(Suppressed::Interval, 1),
-                Disposition::Grouped => outcome.suppress(Suppressed::Grouped, 1),
-                Disposition::Refused => outcome.suppress(Suppressed::TableFull, 1),
-            }
-            let Some((incident_id, severity)) = about else {
-                continue;
-            };
-            if disposition == Disposition::Opened {
-                outcome.incidents_opened.push((severity, behaviour));
-            }
-            if outcome.exemplar.as_ref().is_none_or(|held| score > held.error) {
-                outcome.exemplar = Some(Exemplar {
-                    community_id: community,
-                    incident_id,
-                    error: score,
-                });
-            }
+            self.observe(sighting, table, outcome);
+        }
+    }
+
+    /// Turns a host's silence into an incident.
+    pub(super) fn silent(&self, silence: &Silence, table: &mut Incidents, outcome: &mut Outcome) {
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        let (silent_s, longest_s) = (seconds(silence.silent_ns), seconds(silence.longest_ns));
+        let text = format!(
+            "silent for {} s; its longest pause was {} s",
+            number(silent_s as f32),
+            number(longest_s as f32)
+        );
+        let sighting = Sighting {
+            subject: silence.host,
+            behaviour: Behaviour::SilentHost,
+            actor: None,
+            targets: vec![silence.host],
+            target_count: 1,
+            count: 1,
+            service: (0, 0),
+            score: silent_s / longest_s.max(1.0),
+            detectors: BTreeMap::new(),
+            // In so many windows it had not been so.
+            p_value: 1.0 / (f64::from(silence.windows) + 1.0),
+            rows: 0,
+            packets: 0,
+            bytes: 0,
+            summary: format!("{} has been {text}", self.names.text(&silence.host)),
+            reasons: vec![Reason {
+                feature: "silence".to_owned(),
+                observed: silent_s,
+                expected: 0.0,
+                low: 0.0,
+                high: longest_s,
+                contribution: 1.0,
+                text,
+            }],
+            community_ids: Vec::new(),
+            interface: String::new(),
+        };
+        self.observe(sighting, table, outcome);
+    }
+
+    fn observe(&self, sighting: Sighting, table: &mut Incidents, outcome: &mut Outcome) {
+        let (behaviour, score) = (sighting.behaviour, sighting.score);
+        // What is silent has no reconstruction error.
+        let has_error = !sighting.detectors.is_empty();
+        let community = sighting
+            .community_ids
+            .first()
+            .filter(|_| self.names.is_plain())
+            .cloned()
+            .unwrap_or_default();
+        let (disposition, about) = table.observe(sighting, self.now_ns, &self.model.id, &mut outcome.alerts);
+        match disposition {
+            Disposition::Opened | Disposition::Escalated | Disposition::Updated => {}
+            Disposition::Quiet => outcome.suppress(Suppressed::Interval, 1),
+            Disposition::Grouped => outcome.suppress(Suppressed::Grouped, 1),
+            Disposition::Refused => outcome.suppress(Suppressed::TableFull, 1),
+        }
+        let Some((incident_id, severity)) = about else {
+            return;
+        };
+        if disposition == Disposition::Opened {
+            outcome.incidents_opened.push((severity, behaviour));
+        }
+        if has_error && outcome.exemplar.as_ref().is_none_or(|held| score > held.error) {
+            outcome.exemplar = Some(Exemplar {
+                community_id: community,
+                incident_id,
+                error: score,
+            });
         }
     }
 
