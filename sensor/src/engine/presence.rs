@@ -11,9 +11,9 @@ const MAX_HOSTS: usize = 16_384;
 const MIN_WINDOWS: u32 = 36;
 /// Silence that is news: this many times the longest pause so far, and at least so long.
 const TIMES_LONGEST: u64 = 5;
-const MIN_SILENCE_NS: u64 = 300_000_000_000;
-/// And at least so many windows, so that short windows do not shorten it.
-const MIN_SILENT_WINDOWS: u64 = 30;
+const MIN_SILENCE_NS: u64 = 120_000_000_000;
+/// And at least so many windows, where they are long.
+const MIN_SILENT_WINDOWS: u64 = 4;
 /// How often a silence that goes on is told of, so that its incident stays open.
 const REPEAT_NS: u64 = 240_000_000_000;
 /// Hosts that must still be there, beside being more than those that are not.
@@ -181,18 +181,18 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_always_there_is_missed_after_five_minutes_and_again_while_it_lasts() {
+    fn a_host_that_is_always_there_is_missed_after_two_minutes_and_again_while_it_lasts() {
         let told = told(60, 90, &[2, 3, 4, 5], 1);
         let first = told[0];
-        assert_eq!((first.1.host, first.1.silent_ns), (host(1), 300_000_000_000));
-        // Five minutes, and then every four: within the five that keep an incident open.
+        assert_eq!((first.1.host, first.1.silent_ns), (host(1), 120_000_000_000));
+        // Two minutes, and then every four: within the five that keep an incident open.
         let at: Vec<u64> = told.iter().map(|(window, _)| *window).collect();
-        assert_eq!(at, [29, 53, 77]);
+        assert_eq!(at, [11, 35, 59, 83]);
     }
 
     #[test]
     fn pauses_that_a_host_makes_are_no_silence() {
-        // Every 20 windows: missed after five such pauses, not after five minutes.
+        // Every 20 windows: missed after five such pauses, not after two minutes.
         let told = told(20 * 40, 150, &[2, 3, 4, 5], 20);
         assert_eq!(told.first().map(|(window, _)| *window), Some(5 * 20 - 20));
     }
