@@ -174,8 +174,8 @@ impl Severity {
     /// The severities that a behaviour can have.
     pub fn possible(behaviour: Behaviour) -> impl Iterator<Item = Self> {
         let (least, most) = (
-            Self::judge(behaviour, 0, 0, 1.0),
-            Self::judge(behaviour, u64::MAX, i64::MAX, 0.0),
+            Self::judge(behaviour, 0, 0, 1.0, false),
+            Self::judge(behaviour, u64::MAX, i64::MAX, 0.0, true),
         );
         Self::ALL
             .into_iter()
@@ -184,10 +184,13 @@ impl Severity {
 
     /// Severity of a behaviour: its base, one step up for a wide spread (`spread` targets, ports or sources of at least
     /// 1,000) and one for persistence (five minutes), one step down for a p-value that calibration traffic itself
-    /// reached more than once in a hundred.
-    pub fn judge(behaviour: Behaviour, spread: u64, lasted_ns: i64, p_value: f64) -> Self {
+    /// reached more than once in a hundred. Whoever scans or guesses from `inside` has got hold of a host of ours: one step
+    /// up for that.
+    pub fn judge(behaviour: Behaviour, spread: u64, lasted_ns: i64, p_value: f64, inside: bool) -> Self {
         let base = behaviour.base_severity() as usize;
-        let up = usize::from(spread >= 1000) + usize::from(lasted_ns >= 300_000_000_000);
+        let break_in = inside && (1..=3).contains(&behaviour.stage());
+        let up =
+            usize::from(spread >= 1000) + usize::from(lasted_ns >= 300_000_000_000) + usize::from(break_in);
         let down = usize::from(p_value > 0.01);
         let level = (base + up).saturating_sub(down).min(Self::ALL.len() - 1);
         Self::ALL.get(level).copied().unwrap_or(Self::Critical)
@@ -212,7 +215,9 @@ mod tests {
 
     #[test]
     fn spread_and_persistence_raise_and_ordinariness_lowers_severity() {
-        let judge = Severity::judge;
+        let judge = |behaviour, spread, lasted_ns, p_value| {
+            Severity::judge(behaviour, spread, lasted_ns, p_value, false)
+        };
         assert_eq!(judge(Behaviour::VerticalScan, 100, 0, 1e-5), Severity::Medium);
         assert_eq!(judge(Behaviour::VerticalScan, 5000, 0, 1e-5), Severity::High);
         assert_eq!(
@@ -220,6 +225,9 @@ mod tests {
             Severity::Critical
         );
         assert_eq!(judge(Behaviour::NewPeer, 1, 0, 0.5), Severity::Info);
+        let inside = |behaviour| Severity::judge(behaviour, 1, 0, 1e-5, true);
+        assert_eq!(inside(Behaviour::BruteForce), Severity::High);
+        assert_eq!(inside(Behaviour::Unclassified), Severity::Low);
         assert_eq!(judge(Behaviour::BruteForce, 1, 0, 0.02), Severity::Low);
     }
 }

@@ -13,6 +13,7 @@ use crate::features::{HostColumn, RowKind, WindowRows};
 use self::around::{Around, Surroundings};
 pub use self::names::name;
 use self::rules::Scene;
+pub use self::rules::is_local;
 
 use super::Behaviour;
 

@@ -58,6 +58,8 @@ pub struct Sighting {
     pub behaviour: Behaviour,
     /// Who does it, if it is one host.
     pub actor: Option<[u8; 16]>,
+    /// Whether that is a local host.
+    pub inside: bool,
     /// To whom.
     pub targets: Vec<[u8; 16]>,
     /// To how many.
@@ -269,7 +271,13 @@ fn key(subject: [u8; 16], behaviour: Behaviour) -> ([u8; 16], Behaviour) {
 
 impl Incident {
     fn new(seen: Sighting, id: String, now_ns: i64) -> Self {
-        let severity = Severity::judge(seen.behaviour, seen.target_count.max(seen.count), 0, seen.p_value);
+        let severity = Severity::judge(
+            seen.behaviour,
+            seen.target_count.max(seen.count),
+            0,
+            seen.p_value,
+            seen.inside,
+        );
         let mut incident = Self {
             id,
             severity,
@@ -337,6 +345,7 @@ impl Incident {
             told.target_count.max(told.count),
             lasted,
             told.p_value,
+            told.inside,
         );
         if severity > self.severity {
             self.severity = severity;

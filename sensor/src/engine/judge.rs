@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use crate::alert::Reason;
 use crate::alert::behaviour::Behaviour;
-use crate::alert::classify::{Finding, Flagged, classify, name};
+use crate::alert::classify::{Finding, Flagged, classify, is_local, name};
 use crate::alert::community_id::community_id;
 use crate::alert::explain::{Subject, number, reasons, summary};
 use crate::alert::incident::{Disposition, Incidents, Sighting};
@@ -176,6 +176,7 @@ impl Bench<'_> {
             subject: silence.host,
             behaviour: Behaviour::SilentHost,
             actor: None,
+            inside: false,
             targets: vec![silence.host],
             target_count: 1,
             count: 1,
@@ -272,6 +273,7 @@ impl Bench<'_> {
             summary: summary(&subject, &reasons, self.names),
             subject: finding.subject,
             behaviour,
+            inside: finding.actor.is_some_and(|actor| is_local(rows, &actor)),
             actor: finding.actor,
             target_count: finding.target_count,
             count: finding.count,

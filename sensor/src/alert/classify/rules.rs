@@ -49,15 +49,7 @@ impl Scene<'_> {
 
     /// Whether the host is in a local network.
     pub(super) fn is_local(&self, host: &[u8; 16]) -> bool {
-        let index = self
-            .rows
-            .host
-            .keys
-            .binary_search_by(|key| key.initiator.cmp(host));
-        index
-            .ok()
-            .and_then(|index| self.rows.host.keys.get(index))
-            .is_some_and(|key| key.family == Family::Local)
+        is_local(self.rows, host)
     }
 
     pub(super) fn unusual(&self, count: u64, column: HostColumn) -> bool {
@@ -251,4 +243,12 @@ impl Scene<'_> {
             flows,
         }
     }
+}
+
+/// Whether the host has a row as a local one.
+pub fn is_local(rows: &WindowRows, host: &[u8; 16]) -> bool {
+    let keys = &rows.host.keys;
+    let index = keys.binary_search_by(|key| key.initiator.cmp(host));
+    let key = index.ok().and_then(|index| keys.get(index));
+    key.is_some_and(|key| key.family == Family::Local)
 }

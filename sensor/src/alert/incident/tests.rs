@@ -15,6 +15,7 @@ fn sighting(actor: u8, behaviour: Behaviour) -> Sighting {
         subject: host(actor),
         behaviour,
         actor: Some(host(actor)),
+        inside: false,
         targets: vec![host(200)],
         target_count: 1,
         count: 50,
