@@ -29,7 +29,7 @@ pub use behaviour::{Behaviour, Severity};
 pub enum State {
     /// First alert of the incident.
     Open,
-    /// It goes on, or it became more severe.
+    /// It goes on, became more severe, got another name, or (after `closed`, without a name) its host stands out again.
     Update,
     /// It ended: nothing more was seen of it for a while.
     Closed,
