@@ -2,22 +2,25 @@
 
 use super::{Alert, Behaviour, Disposition, Incident, Incidents, Severity, Sighting, State, key};
 
+/// From this stage on, what came before was preparation.
+const BREAK_IN: u8 = 3;
+
 impl Incidents {
     /// The open incident that this one carries on: one about the same host that had no name yet, or an earlier stage of the
-    /// same actor: somebody who scans and then guesses passwords is one story. What is done *to* a host by nobody in
-    /// particular is not.
+    /// same actor: somebody who scans and then guesses passwords is one story. Two sorts of scan are two, and so is what is
+    /// done *to* a host by nobody in particular.
     pub(super) fn earlier_stage(&self, seen: &Sighting) -> Option<([u8; 16], Behaviour)> {
-        let acts = |behaviour: Behaviour| behaviour.is_specific() && !behaviour.is_flood();
         if !seen.behaviour.is_specific() {
             return None;
         }
         let of_subject = self
             .open
             .range((seen.subject, Behaviour::VerticalScan)..=(seen.subject, Behaviour::Unclassified));
+        let stage = seen.behaviour.stage();
         let mut stages = of_subject.filter(|((_, behaviour), incident)| {
             !behaviour.is_specific()
-                || acts(*behaviour)
-                    && acts(seen.behaviour)
+                || stage >= BREAK_IN
+                    && (1..stage).contains(&behaviour.stage())
                     && seen.actor == Some(seen.subject)
                     && incident.told.actor == seen.actor
         });

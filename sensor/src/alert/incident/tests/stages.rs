@@ -16,17 +16,32 @@ fn a_scan_that_becomes_a_brute_force_is_one_incident_and_is_told_again() {
         "{}",
         alerts[1].summary
     );
-    // Going back to an earlier stage is no news.
+    // Another scan is another story.
     let (disposition, _) = table.observe(
         sighting(1, Behaviour::HorizontalScan),
         30 * SECOND,
         "m",
         &mut alerts,
     );
-    assert_eq!(disposition, Disposition::Quiet);
-    assert_eq!(alerts.len(), 2);
-    table.close_idle(400 * SECOND, "m", &mut alerts);
-    assert_eq!((alerts.len(), alerts[2].behaviour), (3, Behaviour::BruteForce));
+    assert_eq!(disposition, Disposition::Opened);
+    assert_ne!(alerts[2].id, alerts[0].id);
+}
+
+#[test]
+fn two_sorts_of_scan_are_two_incidents() {
+    let (mut table, mut alerts) = (incidents(), Vec::new());
+    for (window, behaviour) in [Behaviour::VerticalScan, Behaviour::HorizontalScan]
+        .into_iter()
+        .enumerate()
+    {
+        let (disposition, _) = table.observe(
+            sighting(1, behaviour),
+            window as i64 * 10 * SECOND,
+            "m",
+            &mut alerts,
+        );
+        assert_eq!(disposition, Disposition::Opened);
+    }
 }
 
 #[test]
