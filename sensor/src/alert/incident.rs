@@ -227,23 +227,6 @@ impl Incidents {
         self.tidy_resting(now_ns);
     }
 
-    /// An open specific incident of which this host is the actor, the victim or a remembered target, or whose actor or
-    /// victim is the one host that this is about: an answer to a scan is part of it.
-    fn related(&mut self, seen: &Sighting) -> Option<&mut Incident> {
-        let host = &seen.subject;
-        let about = match seen.targets.as_slice() {
-            [only] if seen.target_count <= 1 => Some(*only),
-            _ => None,
-        };
-        self.open.values_mut().find(|incident| {
-            let told = &incident.told;
-            let central = |address: &[u8; 16]| told.subject == *address || told.actor == Some(*address);
-            // Without a name of its own it may be the other end of what was told before.
-            about.is_some_and(|about| central(&about))
-                || told.behaviour.is_specific() && (central(host) || incident.targets.contains(host))
-        })
-    }
-
     /// An id that is the same in every replay and differs between incidents. It is made of the name of the subject: of its
     /// address itself it could be found by trying all of them.
     fn name(&self, key: &([u8; 16], Behaviour), now_ns: i64) -> String {

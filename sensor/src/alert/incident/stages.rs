@@ -1,4 +1,4 @@
-//! An incident that gets another name while it is open. It must never join what was done to a host with what the host did.
+//! What an open incident takes in beside its own behaviour: side effects, another name, its host standing out again. It must never join what was done to a host with what the host did.
 
 use super::{Alert, Behaviour, Disposition, Incident, Incidents, Severity, Sighting, State, key};
 
@@ -6,6 +6,23 @@ use super::{Alert, Behaviour, Disposition, Incident, Incidents, Severity, Sighti
 const BREAK_IN: u8 = 3;
 
 impl Incidents {
+    /// An open specific incident of which this host is the actor, the victim or a remembered target, or whose actor or
+    /// victim is the one host that this is about: an answer to a scan is part of it.
+    pub(super) fn related(&mut self, seen: &Sighting) -> Option<&mut Incident> {
+        let host = &seen.subject;
+        let about = match seen.targets.as_slice() {
+            [only] if seen.target_count <= 1 => Some(*only),
+            _ => None,
+        };
+        self.open.values_mut().find(|incident| {
+            let told = &incident.told;
+            let central = |address: &[u8; 16]| told.subject == *address || told.actor == Some(*address);
+            // Without a name of its own it may be the other end of what was told before.
+            about.is_some_and(|about| central(&about))
+                || told.behaviour.is_specific() && (central(host) || incident.targets.contains(host))
+        })
+    }
+
     /// The open incident that this one carries on: one about the same host that had no name yet, or an earlier stage of the
     /// same actor: somebody who scans and then guesses passwords is one story. Two sorts of scan are two, and so is what is
     /// done *to* a host by nobody in particular.
