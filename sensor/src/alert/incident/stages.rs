@@ -1,4 +1,5 @@
-//! What an open incident takes in beside its own behaviour: side effects, another name, its host standing out again. It must never join what was done to a host with what the host did.
+//! What an open incident takes in beside its own behaviour: side effects, another name, its host standing out again.
+//! It must never join what was done to a host with what the host did.
 
 use super::{Alert, Behaviour, Disposition, Incident, Incidents, Severity, Sighting, State, key};
 
